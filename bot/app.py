@@ -1,0 +1,168 @@
+"""Wiring: settings → store, live, ledger, timer, web, Slack; start, and stop in the opposite order. No behaviour here.
+
+Whatever is started here either works or is looked after: a background task that dies ends the process, so that it is
+started again, rather than lets it run on half blind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from bot.commands import Commands
+from bot.decide import Decider
+from bot.directory import Directory
+from bot.notify import consumer_group
+from bot.slack import KIND as SLACK
+from bot.slack.app import SlackApp
+from bot.timer import Timer
+from bot.web.feed import Feed
+from bot.web.server import WebServer
+from bot.web.site import Check, Site
+from bot.web.slack_door import slack_routes
+from holdpoint.clock import Clock, now_ms
+from holdpoint.ledger.recorder import Recorder
+from holdpoint.ledger.sql import Ledger
+from holdpoint.live import Live
+from holdpoint.metrics import Metrics
+from holdpoint.settings import Settings
+from holdpoint.stopping import stop_signals, until_stopped
+from holdpoint.store import Store
+from holdpoint.tasks import Tasks
+
+_log = logging.getLogger("bot.app")
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """A bot that runs. ``died`` is set when one of its background tasks has ended with an error."""
+
+    url: str
+    settings: Settings
+    metrics: Metrics
+    died: asyncio.Event
+
+
+async def run(settings: Settings, *, clock: Clock = now_ms) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: an address, the ledger's URL or another setting is wrong.
+        StoreUnavailable: Redis does not answer.
+        LedgerError: the ledger cannot be opened.
+        RuntimeError: a background task died; the log says which and why.
+    """
+    with stop_signals() as stop:
+        async with running_bot(settings, clock=clock) as bot:
+            _log.info("bot listens", extra={"url": bot.url})
+            await until_stopped(stop, bot.died)
+            _log.info("bot stops")
+
+
+@asynccontextmanager
+async def running_bot(settings: Settings, *, clock: Clock = now_ms) -> AsyncIterator[Bot]:
+    """A bot that serves inside the block, and is stopped at its end.
+
+    Raises:
+        ConfigurationError, StoreUnavailable, LedgerError: see `run`.
+    """
+    metrics, died = Metrics(), asyncio.Event()
+    async with AsyncExitStack() as stack:
+        store = await Store.from_settings(settings, clock=clock)
+        stack.push_async_callback(store.aclose)
+
+        def on_death(_name: str, _error: BaseException) -> None:
+            died.set()
+
+        live = Live(store, clock=clock, on_death=on_death)
+        stack.push_async_callback(live.stop)
+        await live.start()
+        tasks = Tasks(on_death=on_death)
+        stack.push_async_callback(tasks.aclose)
+
+        await _prepare_outbox(settings, store)
+        recorder = await _start_recorder(settings, store, stack, tasks, clock=clock)
+        decider = Decider(store, live, clock=clock, metrics=metrics)
+        directory = Directory(live, clock=clock)
+        commands = Commands(store, live, clock=clock, link_base=settings.link_base)
+        timer = Timer(store, clock=clock, metrics=metrics, abandon_grace_ms=int(settings.abandon_grace_s * 1000))
+        tasks.start("timer", timer.run())
+        feed = Feed(store)
+        tasks.start("feed", feed.run())
+
+        slack = None
+        if settings.slack_bot_token is not None:
+            slack = SlackApp(
+                settings,
+                store,
+                live,
+                directory=directory,
+                decider=decider,
+                commands=commands,
+                clock=clock,
+                metrics=metrics,
+                on_death=on_death,
+            )
+            await slack.start()
+            stack.push_async_callback(slack.stop)
+
+        metrics.policy_version = lambda: live.snapshot.policy.version
+        metrics.recorder_lag_seconds = lambda: recorder.lag_seconds
+        site = Site(settings, store, live, decider, directory, metrics, clock, feed, _checks(recorder, slack, died))
+        server = WebServer(site, extra=slack_routes(slack) if slack is not None else ())
+        stack.push_async_callback(server.stop)
+        await server.start(settings.bot_host, settings.bot_port)
+        yield Bot(f"http://{_in_url(settings.bot_host)}:{server.port}", settings, metrics, died)
+
+
+async def _prepare_outbox(settings: Settings, store: Store) -> None:
+    """Each channel has its group before the recorder trims for the first time; one that is off holds nothing back."""
+    if settings.slack_bot_token is None:
+        await store.outbox.drop_group(consumer_group(SLACK))
+    else:
+        await store.outbox.make_group("events", consumer_group(SLACK))
+
+
+async def _start_recorder(
+    settings: Settings, store: Store, stack: AsyncExitStack, tasks: Tasks, *, clock: Clock
+) -> Recorder:
+    if not settings.ledger_url:
+        await asyncio.to_thread(settings.data.mkdir, parents=True, exist_ok=True)
+    ledger = await asyncio.to_thread(Ledger.open, settings.ledger)
+    recorder = Recorder(store, ledger, clock=clock, holder=f"bot-{secrets.token_hex(6)}")
+    recording = tasks.start("recorder", recorder.run())
+
+    async def close() -> None:
+        # The recorder ends before the ledger that it writes to.
+        recording.cancel()
+        await asyncio.wait({recording})
+        await asyncio.to_thread(ledger.close)
+
+    stack.push_async_callback(close)
+    return recorder
+
+
+def _checks(recorder: Recorder, slack: SlackApp | None, died: asyncio.Event) -> Mapping[str, Check]:
+    """What has to work before this bot is sent work."""
+
+    async def tasks() -> str | None:
+        return "a background task died" if died.is_set() else None
+
+    async def ledger() -> str | None:
+        return recorder.last_error
+
+    async def chat() -> str | None:
+        return None if slack is None or await slack.is_ready() else "no connection for callbacks"
+
+    checks: dict[str, Check] = {"tasks": tasks, "ledger": ledger}
+    return checks if slack is None else checks | {"slack": chat}
+
+
+def _in_url(host: str) -> str:
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - not bound here, but shown
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

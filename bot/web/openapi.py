@@ -1,0 +1,237 @@
+"""The OpenAPI 3.1 description of the review API. A test lets schemathesis hold it against what is served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdpoint.model import DecisionKind, PartRole, Risk, State, Verdict
+
+Schema = dict[str, Any]
+
+
+def _object(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _json(schema: Schema) -> Schema:
+    return {"content": {"application/json": {"schema": schema}}}
+
+
+_TEXT: Schema = {"type": "string"}
+_TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
+_NUMBER: Schema = {"type": "integer"}
+_NUMBER_OR_NULL: Schema = {"type": ["integer", "null"]}
+_FLAG: Schema = {"type": "boolean"}
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
+_DIGEST: Schema = {"type": "string", "description": "SHA-256 (hex) of the canonical request"}
+
+_HOLD = _object(
+    {
+        "id": _TEXT,
+        "rev": {**_NUMBER, "description": "grows with every change"},
+        "digest": {**_DIGEST, "description": "of the text that would be forwarded now; a decision has to name it"},
+        "original_digest": _DIGEST,
+        "state": {"enum": [state.value for state in State]},
+        "state_sentence": {**_TEXT, "description": "the state in words: who, from where, after how long"},
+        "created_at": _TIME,
+        "deadline": _TIME,
+        "closed_at": _TIME_OR_NULL,
+        "close_reason": _TEXT,
+        "url": {**_TEXT, "description": "the hold in the web inbox"},
+        "title": _TEXT,
+        "preview": _TEXT,
+        "requester": _object({"principal": _TEXT, "name": _TEXT, "owner": _TEXT_OR_NULL, "groups": _list(_TEXT)}),
+        "justification": _TEXT,
+        "connection": _TEXT,
+        "environment": _TEXT,
+        "model": _TEXT,
+        "stream": _FLAG,
+        "tools": _list(_TEXT),
+        "uninspectable": {**_list(_TEXT), "description": "what the gateway could not read"},
+        "risk": {"enum": [risk.value for risk in Risk]},
+        "policy_version": _NUMBER,
+        "rules": _list(_ref("Rule")),
+        "requirements": _list(_ref("Requirement")),
+        "parts": _list(_ref("Part")),
+        "decisions": _list(_ref("Decision")),
+        "outcome": {"anyOf": [_ref("Outcome"), {"type": "null"}]},
+    }
+)
+
+_SCHEMAS: Schema = {
+    "Hold": _HOLD,
+    "Holds": _object(
+        {"holds": _list(_ref("Hold")), "next": {**_TEXT_OR_NULL, "description": "cursor of the next page"}}
+    ),
+    "Rule": _object(
+        {
+            "id": _TEXT,
+            "description": _TEXT,
+            "verdict": {"enum": [v.value for v in Verdict]},
+            "risk": {"enum": [r.value for r in Risk]},
+        }
+    ),
+    "Requirement": _object({"group": _TEXT, "alternates": _list(_TEXT), "approvals": _NUMBER, "people": _list(_TEXT)}),
+    "Part": _object(
+        {
+            "path": {**_TEXT, "description": "names the part in an edit"},
+            "role": {"enum": [role.value for role in PartRole]},
+            "text": {**_TEXT, "description": "with the policy's masks applied; hidden characters as they are"},
+            "editable": _FLAG,
+        }
+    ),
+    "Decision": _object(
+        {
+            "decision": {"enum": [kind.value for kind in DecisionKind]},
+            "by": _TEXT,
+            "name": _TEXT,
+            "channel": _TEXT,
+            "at": _TIME,
+            "reason": _TEXT,
+            "digest": _DIGEST,
+            "result_digest": _DIGEST,
+            "edits": _list(_object({"part": _TEXT, "before": _TEXT, "text": _TEXT})),
+        }
+    ),
+    "Outcome": _object(
+        {
+            "status": _NUMBER,
+            "digest": _TEXT,
+            "prompt_tokens": _NUMBER_OR_NULL,
+            "completion_tokens": _NUMBER_OR_NULL,
+            "duration_ms": _NUMBER,
+            "size_bytes": _NUMBER,
+            "error": _TEXT,
+        }
+    ),
+    "NewDecision": _object(
+        {
+            "decision": {"enum": [kind.value for kind in DecisionKind]},
+            "digest": {**_TEXT, "minLength": 1, "description": "the hold's digest as you saw it"},
+            "reason": {"type": ["string", "null"], "maxLength": 4000},
+            "edits": {
+                "type": ["array", "null"],
+                "items": _object({"part": _TEXT, "text": _TEXT}),
+                "description": "whole new texts of editable parts; only with approve. Masks stand for what they hide.",
+            },
+        },
+        optional=("reason", "edits"),
+    ),
+    "Error": _object(
+        {
+            "error": {
+                "type": "object",
+                "properties": {
+                    "code": _TEXT,
+                    "message": {**_TEXT, "description": "a sentence for a person"},
+                    "hold": _TEXT,
+                    "state": {**_TEXT, "description": "409: the state now"},
+                    "digest": {**_TEXT, "description": "409: the digest now"},
+                    "by": {**_TEXT_OR_NULL, "description": "409: who decided last"},
+                    "decision": {**_TEXT_OR_NULL, "description": "409: what they decided"},
+                },
+                "required": ["code", "message"],
+                "additionalProperties": False,
+            }
+        }
+    ),
+}
+
+_WORDS = {
+    "400": "The request is not HTTP as it should be.",
+    "401": "No key, or an unknown, revoked or expired one.",
+    "403": "The person may not, and why.",
+    "404": "There is no such hold.",
+    "408": "The body did not come in time.",
+    "409": "Already decided, or another text than the one that is held now: who and what.",
+    "413": "The body is too large.",
+    "415": "Not application/json.",
+    "422": "A parameter, the body or an edit is wrong.",
+    "503": "Redis does not answer; it is not known whether a decision was stored. Repeat the same call.",
+}
+
+
+def _answers(status: str, words: str, schema: str, *errors: str) -> Schema:
+    return {
+        status: {"description": words, **_json(_ref(schema))},
+        **{
+            code: {"description": _WORDS[code], **_json(_ref("Error"))}
+            for code in ("400", "401", "403", *errors, "503")
+        },
+    }
+
+
+_ID: Schema = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+
+OPENAPI: Schema = {
+    "openapi": "3.1.0",
+    "info": {
+        "title": "Holdpoint review API",
+        "version": "1",
+        "description": "What a reviewer sees and decides. Authenticate with a reviewer's Holdpoint key as bearer token.",
+    },
+    "security": [{"key": []}],
+    "paths": {
+        "/api/v1/holds": {
+            "get": {
+                "operationId": "listHolds",
+                "summary": "Holds that you may see, newest first",
+                "parameters": [
+                    {"name": "state", "in": "query", "schema": {"enum": [state.value for state in State]}},
+                    {
+                        "name": "limit",
+                        "in": "query",
+                        "schema": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+                    },
+                    {
+                        "name": "cursor",
+                        "in": "query",
+                        "schema": {"type": "string", "pattern": "^[0-9]{1,15}-[0-9a-zA-Z]+$"},
+                    },
+                ],
+                "responses": _answers("200", "A page; it may be shorter than the limit.", "Holds", "422"),
+            }
+        },
+        "/api/v1/holds/{id}": {
+            "get": {
+                "operationId": "getHold",
+                "summary": "One hold",
+                "parameters": [_ID],
+                "responses": _answers("200", "The hold as it is now.", "Hold", "404"),
+            }
+        },
+        "/api/v1/holds/{id}/decisions": {
+            "post": {
+                "operationId": "decide",
+                "summary": "Approve (perhaps with edits) or reject",
+                "parameters": [_ID],
+                "requestBody": {"required": True, **_json(_ref("NewDecision"))},
+                "responses": _answers(
+                    "201",
+                    "The decision counts; the hold as it is now. Repeating it changes nothing.",
+                    "Hold",
+                    "404",
+                    "408",
+                    "409",
+                    "413",
+                    "415",
+                    "422",
+                ),
+            }
+        },
+    },
+    "components": {
+        "schemas": _SCHEMAS,
+        "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "bearerFormat": "hp_…"}},
+    },
+}

@@ -1,0 +1,56 @@
+"""One request on its way: what the steps of the route have found out so far."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from dataclasses import dataclass
+
+from gateway.protocols import DEFAULT, Endpoint, Protocol
+from gateway.transport import Reply, Request
+from holdpoint.model import Connection, Requester, State
+
+NOBODY = Requester("", frozenset())
+NOWHERE = Connection("", "", "openai", "")
+_NO_ENDPOINT = Endpoint("", "", "", inspected=False)
+
+_prefix = f"r{secrets.token_hex(6)}"
+_numbers = itertools.count(1)
+
+
+def new_request_id() -> str:
+    """Unique for ever, and cheap: the process has a random prefix and counts."""
+    return f"{_prefix}{next(_numbers):x}"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """The request, its reply, and who, where and what it is; filled in along the route.
+
+    A waiting request keeps this and no more: no body and no query.
+    """
+
+    request: Request
+    reply: Reply
+    id: str
+    requester: Requester = NOBODY
+    key: str = ""  # the digest of the caller's key, to see before the release that it is still valid
+    connection: Connection = NOWHERE
+    protocol: Protocol = DEFAULT
+    endpoint: Endpoint = _NO_ENDPOINT
+    stream: bool = False  # the client asked for a stream
+    hold: str | None = None
+    state: State | None = None
+    modified: bool = False
+    events: bool = False  # the reply has begun as a stream of events, so an error can be told in it
+
+    def headers(self) -> list[tuple[str, str]]:
+        """What every answer to this request carries."""
+        found: list[tuple[str, str]] = []
+        if self.hold is not None:
+            found.append(("x-holdpoint-hold", self.hold))
+            if self.state is not None:
+                found.append(("x-holdpoint-state", self.state.value))
+        if self.modified:
+            found.append(("x-holdpoint-verdict", "modify"))
+        return found

@@ -1,0 +1,62 @@
+"""Which headers travel, in each direction. Headers are not inspected, so only those travel whose meaning is known.
+
+To the model: ``accept``, ``accept-encoding: identity``, ``content-type``, our ``user-agent``, the connection's own
+credential, and of the client's headers only a request id and a trace context of the standard form. To the client:
+everything but what belongs to one connection (RFC 9110 7.6.1), what speaks of the model's server, cookies, and names
+that only this gateway may use.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.protocols import Protocol
+from gateway.transport import Headers, Request
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+_KEPT_BACK = frozenset(
+    """connection keep-alive proxy-connection te trailer transfer-encoding upgrade proxy-authenticate
+    proxy-authorization proxy-authentication-info content-length set-cookie set-cookie2 server via x-powered-by
+    x-aspnet-version alt-svc strict-transport-security www-authenticate location content-location
+    access-control-allow-origin access-control-allow-credentials clear-site-data
+    x-should-retry retry-after retry-after-ms""".split()  # noqa: SIM905 - a table of words
+)
+_KEPT_BACK_UNHELD = _KEPT_BACK - {"x-should-retry", "retry-after", "retry-after-ms"}
+
+
+def to_model(
+    request: Request, protocol: Protocol, *, credential: str | None, stream: bool, has_body: bool
+) -> list[tuple[str, str]]:
+    """The headers of the request that the model gets. The caller's credential is never among them."""
+    headers = [
+        ("accept", "text/event-stream" if stream else "application/json"),
+        ("accept-encoding", "identity"),
+        ("user-agent", "holdpoint"),
+    ]
+    if has_body:
+        headers.append(("content-type", "application/json"))
+    if credential is not None:
+        headers += protocol.credential_headers(credential)
+    request_id = request.header("x-request-id")
+    if request_id is not None and _REQUEST_ID.fullmatch(request_id):
+        headers.append(("x-request-id", request_id))
+    trace = request.header("traceparent")
+    if trace is not None and _TRACE_PARENT.fullmatch(trace):
+        headers.append(("traceparent", trace))
+    return headers
+
+
+def to_client(headers: Headers, *, held: bool) -> list[tuple[str, str]]:
+    """The headers of a model's answer that the client gets; of a held request none that invite a retry."""
+    lowered = [(name.lower(), value) for name, value in headers]
+    kept_back = _KEPT_BACK if held else _KEPT_BACK_UNHELD
+    for name, value in lowered:
+        if name == "connection":  # it may name more of its kind
+            kept_back = kept_back.union(token.strip().lower() for token in value.split(","))
+    return [
+        (name, value)
+        for name, value in lowered
+        if name not in kept_back and not name.startswith("x-holdpoint-") and value.isascii() and value.isprintable()
+    ]

@@ -1,0 +1,111 @@
+"""An answer of the OpenAI protocol → its text and token counts, for the record. Never raises: models send anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from gateway.protocols.shape import Summary
+
+_NOTHING = Summary("", None, None)
+
+
+def summarise(content_type: str, raw: bytes) -> Summary:
+    """Text and tokens of what is kept of an answer, which may be cut short."""
+    if content_type.startswith("text/event-stream"):
+        return _stream(raw)
+    if "json" in content_type:
+        value = _parsed(raw)
+        if isinstance(value, dict):
+            return Summary(_whole_text(value), *_usage(value.get("usage")))
+    return _NOTHING
+
+
+def _stream(raw: bytes) -> Summary:
+    pieces: list[str] = []
+    usage: tuple[int | None, int | None] = (None, None)
+    for line in raw.splitlines():
+        if not line.startswith(b"data:"):
+            continue
+        event = _parsed(line[5:])
+        if not isinstance(event, dict):
+            continue
+        pieces.append(_piece(event))
+        response = event.get("response")
+        reported = event.get("usage") or (response.get("usage") if isinstance(response, dict) else None)
+        if reported:
+            usage = _usage(reported)
+    return Summary("".join(pieces), *usage)
+
+
+def _piece(event: dict[str, Any]) -> str:
+    """The text that one event of a stream adds."""
+    if isinstance(event.get("choices"), list):
+        return _choices(event["choices"], "delta")
+    kind, delta = event.get("type"), event.get("delta")
+    if isinstance(kind, str) and kind.startswith("response.") and kind.endswith(".delta") and isinstance(delta, str):
+        return delta
+    return ""
+
+
+def _whole_text(value: dict[str, Any]) -> str:
+    if isinstance(value.get("choices"), list):
+        return _choices(value["choices"], "message")
+    if isinstance(value.get("output"), list):
+        return "\n".join(_strings(value["output"]))
+    error = value.get("error")
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        return str(error["message"])
+    return ""
+
+
+def _choices(choices: list[Any], member: str) -> str:
+    return "".join(_choice(choice, member) for choice in choices if isinstance(choice, dict))
+
+
+def _choice(choice: dict[str, Any], member: str) -> str:
+    said = choice.get(member)
+    if not isinstance(said, dict):
+        return choice["text"] if isinstance(choice.get("text"), str) else ""
+    found = [said[key] for key in ("reasoning_content", "content", "refusal") if isinstance(said.get(key), str)]
+    calls = said.get("tool_calls")
+    for call in calls if isinstance(calls, list) else []:
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            found += [function[key] for key in ("name", "arguments") if isinstance(function.get(key), str)]
+    return "".join(found)
+
+
+def _strings(output: list[Any]) -> list[str]:
+    """What the items of a response say."""
+    found: list[str] = []
+    for item in output:
+        if not isinstance(item, dict):
+            continue
+        found += [item[key] for key in ("name", "arguments") if isinstance(item.get(key), str)]
+        content = item.get("content")
+        for part in content if isinstance(content, list) else []:
+            if isinstance(part, dict):
+                found += [part[key] for key in ("text", "refusal") if isinstance(part.get(key), str)]
+    return found
+
+
+def _usage(usage: Any) -> tuple[int | None, int | None]:
+    if not isinstance(usage, dict):
+        return None, None
+    return (
+        _count(usage.get("prompt_tokens", usage.get("input_tokens"))),
+        _count(usage.get("completion_tokens", usage.get("output_tokens"))),
+    )
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None

@@ -1,0 +1,81 @@
+"""What is collected from one body, and the walk over values whose shape nobody promised: every string, every odd key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdpoint import canonical
+from holdpoint.errors import Refusal
+from holdpoint.model import Part, PartRole, RefusalCode
+
+# Keys that are structure. Objects with any other key get a part that lists all their keys: a key is text, too.
+_STRUCTURE = frozenset(
+    """$defs $ref $schema additionalProperties allOf anyOf arguments const content data default definitions description
+    detail enum examples exclusiveMaximum exclusiveMinimum file_data file_id filename format function id image_url
+    include_usage index input_audio items json_schema maxItems maxLength maximum minItems minLength minimum multipleOf
+    name nullable oneOf output parameters pattern patternProperties properties refusal required role schema strict
+    summary text title tool_call_id tool_calls type uniqueItems url""".split()  # noqa: SIM905 - a table of words
+)
+_MANY_NUMBERS = 8  # a run of numbers that long may be token ids or an embedding
+
+
+def wrong_type(where: str, expected: str) -> Refusal:
+    """The refusal of a known field that has an unknown shape. ``where`` is made of our words and of indexes."""
+    return Refusal(RefusalCode.UNINSPECTABLE, f"{where} is missing or is not {expected}.", status=400, param=where)
+
+
+class Found:
+    """What was found in one body so far."""
+
+    __slots__ = ("_counted", "parts", "tools", "uninspectable")
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self.tools: list[str] = []
+        self.uninspectable: list[str] = []
+        self._counted = 0
+
+    def text(self, path: str, role: PartRole, text: str) -> None:
+        """A string whose speaker is known. An empty one says nothing."""
+        if text:
+            self.parts.append(Part(path, role, text))
+
+    def ids(self, path: str, count: int) -> None:
+        """Token ids in place of text: counted, but not readable without the model's own vocabulary."""
+        self._counted += count
+        self.uninspectable.append(f"token ids in {path}")
+
+    def leaves(self, path: str, value: Any, role: PartRole) -> None:
+        """Every string below ``value``, and the keys of each object that has one that is not structure."""
+        if isinstance(value, str):
+            self.text(path, role, value)
+            return
+        stack: list[tuple[str, Any]] = [(path, value)]
+        while stack:
+            path, item = stack.pop()
+            if isinstance(item, str):
+                self.text(path, role, item)
+            elif isinstance(item, dict):
+                if not _STRUCTURE.issuperset(item):
+                    self.keys(path, item, role)
+                stack.extend((canonical.join(path, key), child) for key, child in reversed(item.items()))
+            elif isinstance(item, list):
+                if role is PartRole.PARAMETER and _is_run_of_numbers(item):
+                    self.uninspectable.append(f"numbers in {path}")
+                stack.extend((f"{path}/{index}", item[index]) for index in range(len(item) - 1, -1, -1))
+
+    def keys(self, path: str, value: dict[str, Any], role: PartRole = PartRole.PARAMETER) -> None:
+        """The keys of one object as a part of their own, one per line."""
+        self.text(f"{path}/{canonical.KEYS}" if path else canonical.KEYS, role, "\n".join(value))
+
+    def tokens(self) -> int:
+        """An estimate, four bytes each; token ids are exact."""
+        size = 0
+        for part in self.parts:
+            text = part.text
+            size += len(text) if text.isascii() else len(text.encode())
+        return -(-size // 4) + self._counted
+
+
+def _is_run_of_numbers(item: list[Any]) -> bool:
+    return len(item) >= _MANY_NUMBERS and all(isinstance(each, int | float) for each in item)

@@ -1,0 +1,133 @@
+"""Group commit: all entries that arrive while one round trip is on its way go into the next one.
+
+::
+
+    record(a) ─┐                       ┌─▶ each caller goes on
+    record(b) ─┼─▶ one append ─▶ Redis ┤
+    record(c) ─┘                       └─▶ or each gets StoreUnavailable
+
+`settle` is for what must be written although nobody waits for it any more: it is tried until Redis takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from holdpoint.errors import Conflict, NotFound, StoreUnavailable
+from holdpoint.store import Store
+from holdpoint.store.events import Entry
+from holdpoint.tasks import OnDeath, Tasks
+
+_MOST_ENTRIES = 512
+_MOST_BYTES = 8 * 1024 * 1024  # of one script call: Redis does nothing else meanwhile
+_MOST_UNSETTLED = 10_000
+_SETTLE_EVERY_S = 0.5
+_SETTLE_AT_ONCE = 32  # a thousand clients may leave at once; the store's connections are for those who stay
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """`start` before use, `stop` at the end."""
+
+    def __init__(self, store: Store, *, on_death: OnDeath | None = None) -> None:
+        """``on_death`` is told when nobody records any more: then no request could end."""
+        self._store = store
+        self._tasks = Tasks(on_death=on_death)
+        self._settling = Tasks()
+        self._queue: deque[tuple[Entry, asyncio.Future[None]]] = deque()
+        self._wanted: asyncio.Future[None] | None = None
+        self._unsettled: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Semaphore(_SETTLE_AT_ONCE)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._tasks.start("record", self._run())
+
+    async def stop(self) -> None:
+        """Write nothing more. Whoever still waits gets `StoreUnavailable`."""
+        await self._settling.aclose()
+        await self._tasks.aclose()
+        while self._queue:
+            _, future = self._queue.popleft()
+            _fail(future)
+
+    async def settled(self) -> None:
+        """Return once nothing is left to settle."""
+        while self._unsettled:
+            await asyncio.wait(self._unsettled)
+
+    async def record(self, entry: Entry) -> None:
+        """Return once ``entry`` is in Redis.
+
+        Raises:
+            StoreUnavailable: it is not, or nobody knows.
+        """
+        future = asyncio.get_running_loop().create_future()
+        self._queue.append((entry, future))
+        if self._wanted is not None and not self._wanted.done():
+            self._wanted.set_result(None)
+        await future
+
+    def settle(self, what: str, write: Callable[[], Awaitable[None]]) -> None:
+        """Do ``write`` as soon as Redis takes it, in the background. A `Conflict` says that it was settled otherwise."""
+        if len(self._unsettled) >= _MOST_UNSETTLED:
+            _log.error("too much is unsettled; not written: %s", what)
+            return
+        task = self._settling.start(f"settle {what}", self._settle(what, write))
+        self._unsettled.add(task)
+        task.add_done_callback(self._unsettled.discard)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            if not self._queue:
+                self._wanted = loop.create_future()
+                await self._wanted
+            batch = self._take()
+            try:
+                await self._store.outbox.append([entry for entry, _ in batch])
+            except StoreUnavailable as error:
+                _log.warning("%d records were not written: %s", len(batch), error)
+                for _, future in batch:
+                    _fail(future)
+            except BaseException:
+                for _, future in batch:
+                    _fail(future)
+                raise
+            else:
+                for _, future in batch:
+                    if not future.done():
+                        future.set_result(None)
+
+    def _take(self) -> list[tuple[Entry, asyncio.Future[None]]]:
+        batch: list[tuple[Entry, asyncio.Future[None]]] = []
+        size = 0
+        while self._queue and len(batch) < _MOST_ENTRIES and size < _MOST_BYTES:
+            entry, future = self._queue.popleft()
+            if future.done():
+                continue  # whoever wanted it is gone, and nothing was forwarded
+            size += len(entry.data)
+            batch.append((entry, future))
+        return batch
+
+    async def _settle(self, what: str, write: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                async with self._turn:
+                    await write()
+            except StoreUnavailable:
+                await asyncio.sleep(_SETTLE_EVERY_S)
+            except (Conflict, NotFound) as error:
+                _log.info("nothing left to settle (%s): %s", what, error)
+                return
+            else:
+                return
+
+
+def _fail(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_exception(StoreUnavailable("the record was not written"))

@@ -1,0 +1,159 @@
+"""The narrow door to HTTP: what the route sees of a server and of a client.
+
+::
+
+    client ──▶ Request ──▶ proxy ──▶ Upstream.send ──▶ model
+    client ◀── Reply   ◀── forward ◀── Answer      ◀──
+
+Nothing outside this folder knows which library is behind it. A request says when its client is gone; a reply waits
+until the client has read; an answer waits until it is read. That is the whole of the backpressure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Protocol
+
+Headers = Sequence[tuple[str, str]]
+
+
+class ClientGone(Exception):
+    """The client has closed its connection, or did not read in time. Nobody is there to be answered."""
+
+
+class BodyTooLarge(Exception):
+    """The body is larger than the limit."""
+
+
+class BodyTooSlow(Exception):
+    """No piece of the body came within the time."""
+
+
+class BodyBroken(Exception):
+    """The framing of the body is wrong."""
+
+
+class UpstreamError(Exception):
+    """The model did not answer as it should. ``str()`` is one phrase without content."""
+
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection could be made: nothing was sent."""
+
+
+class UpstreamBroken(UpstreamError):
+    """The connection broke, or what came was not HTTP."""
+
+
+class UpstreamSilent(UpstreamError):
+    """Nothing came for too long."""
+
+
+class Request(Protocol):
+    """One request of a client. ``path`` is as it was sent (percent-encoded), without the query string."""
+
+    method: str
+    path: str
+    query: str
+    peer: str
+
+    @property
+    def disconnected(self) -> bool:
+        """Whether the client has closed its connection."""
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, whatever its case."""
+
+    def headers(self, name: str) -> list[str]:
+        """Every value of a header, whatever its case."""
+
+    async def body(self, limit: int, timeout_s: float) -> bytes:
+        """The whole body, as it was sent.
+
+        Raises:
+            BodyTooLarge, BodyTooSlow, BodyBroken, ClientGone.
+        """
+
+    def on_disconnect(self, callback: Callable[[], object] | None) -> None:
+        """Call ``callback`` once when the client goes (at once when it is gone already); None: nobody asks any more."""
+
+
+class Reply(Protocol):
+    """The answer to one request. Headers go out with the first piece, or at the end."""
+
+    started: bool
+    """Whether status and headers are fixed."""
+
+    def start(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
+        """Fix status and headers. Without ``content-length`` the length is told by chunks."""
+
+    async def write(self, data: bytes) -> None:
+        """Send a piece; returns when the client has taken enough of what was sent before.
+
+        Raises:
+            ClientGone: it is gone, or did not read within the time limit (its connection is then cut).
+        """
+
+    async def end(self, data: bytes = b"") -> None:
+        """Send the last piece and mark the end. Raises `ClientGone` as `write` does."""
+
+    def abort(self) -> None:
+        """Cut the connection without marking an end, once what was written is sent."""
+
+
+class Answer(Protocol):
+    """A model's answer. Not reading it stops the model from sending."""
+
+    status: int
+    headers: Headers
+
+    async def read(self) -> bytes:
+        """The next piece; empty at the end.
+
+        Raises:
+            UpstreamBroken, UpstreamSilent.
+        """
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of it has been read."""
+
+    def close(self) -> None:
+        """Done: the connection is kept when the answer was read to its end, and closed when it was not."""
+
+
+class Upstream(Protocol):
+    """The client side."""
+
+    async def send(
+        self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, *, fresh: bool
+    ) -> Answer:
+        """Send one request and wait for the head of its answer. It is never sent twice.
+
+        ``fresh`` asks for a connection of its own, so that a kept one that just closes cannot spoil the request.
+
+        Raises:
+            UpstreamUnreachable, UpstreamBroken, UpstreamSilent.
+        """
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+
+
+class Server(Protocol):
+    """A listening server."""
+
+    host: str
+    port: int
+
+    async def start_accepting(self) -> None:
+        """Let clients in."""
+
+    async def stop_accepting(self) -> None:
+        """Take no new connections, and close those that are idle."""
+
+    async def aclose(self, drain_s: float) -> None:
+        """Wait for running answers up to ``drain_s``, then cut what is left."""
+
+
+Serve = Callable[[Request, Reply], Awaitable[None]]

@@ -1,0 +1,86 @@
+"""`Upstream` on bare asyncio: no cookies, no redirects, no decompression, no proxies from the environment.
+
+::
+
+    HttpUpstream.send ─▶ Pool.take (upstream_pool) ─▶ UpstreamConnection.ask (upstream_connection) ─▶ UpstreamAnswer
+
+A request is sent at most once; only making the connection is tried a second time.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+from functools import cached_property
+from urllib.parse import urlsplit
+
+from gateway.transport import UpstreamUnreachable
+from gateway.transport.upstream_connection import UpstreamAnswer
+from gateway.transport.upstream_pool import Pool
+
+_MOST_TARGETS = 10_000
+_KEEP_S = 4.0  # below the five seconds after which uvicorn, and with it most model servers, closes an idle connection
+
+
+class HttpUpstream:
+    """See `gateway.transport.Upstream`."""
+
+    def __init__(self, *, connect_timeout_s: float, read_timeout_s: float, keep_s: float = _KEEP_S) -> None:
+        self._keep_s = keep_s
+        self._connect_timeout_s = connect_timeout_s
+        self._read_timeout_s = read_timeout_s
+        self._pools: dict[tuple[str, int, bool], Pool] = {}
+        self._targets: dict[tuple[str, str], tuple[Pool, str]] = {}
+
+    async def send(
+        self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, *, fresh: bool
+    ) -> UpstreamAnswer:
+        pool, start = self._targets.get((method, url)) or self._target(method, url)
+        lines = [f"{name}: {value}" for name, value in headers]
+        if body:
+            lines.append(f"content-length: {len(body)}")
+        if fresh:
+            lines.append("connection: close")
+        if not "".join(lines).isprintable():  # a line break in one would be another header
+            raise UpstreamUnreachable("the connection's credential cannot be sent as a header")
+        head = start + "\r\n".join(lines) + "\r\n\r\n"
+        connection = await pool.take(fresh=fresh)
+        return await connection.ask(head.encode(), body, bodiless=method == "HEAD")
+
+    async def aclose(self) -> None:
+        for pool in self._pools.values():
+            await pool.aclose()
+
+    def _target(self, method: str, url: str) -> tuple[Pool, str]:
+        """Where a URL leads, and how a request for it begins. Taking it apart costs more than looking it up."""
+        parts = urlsplit(url)
+        tls = parts.scheme == "https"
+        host = parts.hostname or ""
+        try:
+            host = host if host.isascii() else host.encode("idna").decode("ascii")
+        except UnicodeError:
+            raise UpstreamUnreachable("the model cannot be reached") from None
+        usual = 443 if tls else 80
+        port = parts.port or usual
+        pool = self._pools.get((host, port, tls))
+        if pool is None:
+            pool = self._pools[host, port, tls] = Pool(
+                host,
+                port,
+                self._tls if tls else None,
+                connect_timeout_s=self._connect_timeout_s,
+                silence_s=self._read_timeout_s,
+                keep_s=self._keep_s,
+            )
+        shown = (f"[{host}]" if ":" in host else host) + ("" if port == usual else f":{port}")
+        start = f"{method} {parts.path or '/'} HTTP/1.1\r\nhost: {shown}\r\n"
+        if len(self._targets) >= _MOST_TARGETS:
+            self._targets.clear()
+        self._targets[method, url] = pool, start
+        return pool, start
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        return context

@@ -1,0 +1,148 @@
+"""The children of `up` and `demo`: gateway and bot, started, restarted when they die, stopped in order.
+
+::
+
+    supervisor = Supervisor({"gateway": environment, "bot": environment}, stop_within_s=15)
+    code = await supervisor.run(meanwhile)      # until SIGINT, SIGTERM or SIGHUP, or until a child gives up
+
+A child dies with its parent, however that ends: its standard input is a pipe from here, and it stops when that closes.
+Children have sessions of their own, so that Ctrl-C reaches only the supervisor, which stops them in order: the gateway
+first, so that answers that run can still be recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+from holdpoint.errors import HoldpointError
+from holdpoint.tasks import Tasks
+
+_log = logging.getLogger(__name__)
+
+_DEATHS = 5
+_WITHIN_S = 60.0
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 5.0
+_CONFIGURATION = 2
+
+
+class Supervisor:
+    """Runs one process of this program per entry of ``children``: command name → its environment, in stopping order."""
+
+    def __init__(self, children: Mapping[str, Mapping[str, str]], *, stop_within_s: float) -> None:
+        self._children = children
+        self._stop_within_s = stop_within_s
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._stopping = asyncio.Event()
+        self._code = 0
+        self._error: BaseException | None = None
+
+    async def run(self, meanwhile: Callable[[], Coroutine[Any, Any, None]] | None = None) -> int:
+        """Run everything until told to stop; the exit code. ``meanwhile`` runs beside the children.
+
+        Raises:
+            HoldpointError: what ``meanwhile`` ended with.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._signalled)
+        tasks = Tasks(on_death=self._died)
+        for name in self._children:
+            tasks.start(f"keep {name}", self._keep(name))
+        if meanwhile is not None:
+            tasks.start("meanwhile", _until_refused(meanwhile, self._failed))
+        try:
+            await self._stopping.wait()
+        finally:
+            await self._stop_children()
+            await tasks.aclose()
+        if self._error is not None:
+            raise self._error
+        return self._code
+
+    async def _keep(self, name: str) -> None:
+        """One child, started again when it dies, until it dies too often or says that its settings are wrong."""
+        deaths: deque[float] = deque(maxlen=_DEATHS)
+        while not self._stopping.is_set():
+            process = await _start(name, self._children[name])
+            self._processes[name] = process
+            code = await process.wait()
+            if self._stopping.is_set():
+                return
+            if code == _CONFIGURATION:  # it said why, and would say it again
+                self._give_up(code)
+                return
+            deaths.append(time.monotonic())
+            if len(deaths) == _DEATHS and deaths[-1] - deaths[0] < _WITHIN_S:
+                _log.error("a process dies again and again: giving up", extra={"child": name, "exit_code": code})
+                self._give_up(1)
+                return
+            pause = min(_FIRST_PAUSE_S * 2 ** (len(deaths) - 1), _LONGEST_PAUSE_S)
+            _log.error("a process died and is started again", extra={"child": name, "exit_code": code})
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
+
+    async def _stop_children(self) -> None:
+        for name in self._children:
+            process = self._processes.get(name)
+            if process is None or process.returncode is not None:
+                continue
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), self._stop_within_s)
+            except TimeoutError:
+                _log.warning("a process did not stop in time and was killed", extra={"child": name})
+                process.kill()
+                await process.wait()
+
+    def _signalled(self) -> None:
+        if self._stopping.is_set():  # the second Ctrl-C: do not wait for running answers
+            for process in self._processes.values():
+                if process.returncode is None:
+                    process.kill()
+        self._stopping.set()
+
+    def _give_up(self, code: int) -> None:
+        self._code = code
+        self._stopping.set()
+
+    def _failed(self, error: HoldpointError) -> None:
+        self._error = error
+        self._stopping.set()
+
+    def _died(self, name: str, error: BaseException) -> None:  # noqa: ARG002 - the callback's signature; it is logged
+        self._give_up(1)
+
+
+async def _start(name: str, environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+    source = str(Path(__file__).parent.parent.parent)  # also when Holdpoint runs from a checkout that is not installed
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-m",
+        "holdpoint.cli",
+        name,
+        "--supervised",
+        env={**os.environ, "PYTHONPATH": source, **environment},
+        stdin=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+async def _until_refused(
+    work: Callable[[], Coroutine[Any, Any, None]], failed: Callable[[HoldpointError], None]
+) -> None:
+    try:
+        await work()
+    except HoldpointError as error:
+        failed(error)

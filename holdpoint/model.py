@@ -1,0 +1,422 @@
+"""The things that Holdpoint talks about, as closed enums and frozen types. No I/O, no clock.
+
+Times are whole milliseconds since 1970 (``…_ms``), so that Python, Lua and SQL agree to the last digit. A *path* names
+a string inside a canonical body, as the keys and indexes that lead to it joined by ``/`` (``messages/0/content``;
+``~1`` stands for a slash inside a key and ``~0`` for a tilde, as in RFC 6901; ``~2`` for an empty key).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """What the policy says of a query."""
+
+    ALLOW = "allow"
+    MODIFY = "modify"
+    REVIEW = "review"
+    BLOCK = "block"
+
+    @property
+    def strictness(self) -> int:
+        """0 for allow to 3 for block; of several verdicts the strictest wins."""
+        return _STRICTNESS[self]
+
+
+_STRICTNESS = {Verdict.ALLOW: 0, Verdict.MODIFY: 1, Verdict.REVIEW: 2, Verdict.BLOCK: 3}
+
+
+class Risk(StrEnum):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+    @property
+    def height(self) -> int:
+        return _HEIGHT[self]
+
+
+_HEIGHT = {Risk.LOW: 0, Risk.MEDIUM: 1, Risk.HIGH: 2}
+
+
+class State(StrEnum):
+    """The state of a hold; ``TRANSITIONS`` says what may follow."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    RELEASED = "released"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return not TRANSITIONS[self]
+
+
+# The same table stands in store/lua/_transition.lua, which enforces it; a test compares the two.
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.PENDING: frozenset({State.APPROVED, State.REJECTED, State.EXPIRED, State.CANCELLED}),
+    State.APPROVED: frozenset({State.RELEASED, State.EXPIRED}),
+    State.RELEASED: frozenset({State.COMPLETED, State.FAILED}),
+    State.COMPLETED: frozenset(),
+    State.FAILED: frozenset(),
+    State.REJECTED: frozenset(),
+    State.EXPIRED: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+
+
+class DecisionKind(StrEnum):
+    """What a reviewer says. An approval may carry edits."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class OnTimeout(StrEnum):
+    """What becomes of a hold that nobody decided in time. ``allow`` exists only where a rule says so itself."""
+
+    REJECT = "reject"
+    ESCALATE = "escalate"
+    ALLOW = "allow"
+
+
+class Role(StrEnum):
+    """What a key or a principal may do beyond sending requests."""
+
+    REVIEWER = "reviewer"
+    ADMIN = "admin"
+    AUDITOR = "auditor"
+
+
+class RefusalCode(StrEnum):
+    """The ``code`` of a refusal, in every provider's error shape."""
+
+    BLOCKED = "blocked"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    UNINSPECTABLE = "uninspectable"
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"
+    INVALID_API_KEY = "invalid_api_key"  # the provider's own word for an unknown caller
+    NOT_FOUND = "not_found"  # a hold that is not there, or not the caller's
+    CONFLICT = "conflict"  # contradicts what is stored: an Idempotency-Key used twice, a withdrawal that comes too late
+
+
+class Place(StrEnum):
+    """Where in a query a text stands. ``PROMPT`` is everything that is not ``TOOLS``."""
+
+    PROMPT = "prompt"
+    TOOLS = "tools"
+
+
+class PartRole(StrEnum):
+    """Who speaks in a part of the query."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"  # a tool's result
+    DEFINITION = "definition"  # a tool's name, description or schema
+    PARAMETER = "parameter"  # any other string of the body: inspected, because the model may see it
+
+    @property
+    def place(self) -> Place:
+        return Place.TOOLS if self is PartRole.DEFINITION else Place.PROMPT
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One string of the query that a model may see. ``editable`` parts may be changed by a reviewer."""
+
+    path: str
+    role: PartRole
+    text: str
+
+    @property
+    def editable(self) -> bool:
+        return self.role not in (PartRole.DEFINITION, PartRole.PARAMETER)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What the gateway understood of one request.
+
+    ``endpoint`` is the path behind the connection without the version prefix (``chat/completions``). ``parts`` are in
+    the order of the body. ``uninspectable`` lists what the gateway could not read, one phrase each ("an image in
+    messages/0"); empty when everything was read. ``body`` is the canonical serialisation, the only bytes that are ever
+    forwarded. ``prompt_tokens`` is an estimate (UTF-8 bytes of the prompt, or ids, see protocols).
+    """
+
+    connection: str
+    endpoint: str
+    model: str
+    parts: tuple[Part, ...]
+    tools: tuple[str, ...]
+    stream: bool
+    prompt_tokens: int
+    max_tokens: int | None
+    uninspectable: tuple[str, ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """Who sent the request. ``principal`` is a lower-case e-mail for a person, a name for an agent.
+
+    ``owner`` is the principal that answers for an agent; None for a person. ``key_id`` names the Holdpoint key used.
+    """
+
+    principal: str
+    groups: frozenset[str]
+    owner: str | None = None
+    name: str = ""
+    key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewer:
+    """Who decides, as verified by a channel. ``groups`` and ``roles`` are those at the moment of the decision."""
+
+    principal: str
+    groups: frozenset[str]
+    roles: frozenset[Role]
+    channel: str  # "slack", "web", "api": where the decision was made
+    name: str = ""
+    address: str = ""  # the platform's own id or the network address, for the record
+    owner: str | None = None  # who answers for it, when the identity is an agent's key: agents do not decide
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """One Holdpoint key, as stored. ``digest`` is the SHA-256 of the whole key, in hex; the key itself is never stored."""
+
+    id: str
+    digest: str
+    principal: str
+    groups: frozenset[str]
+    roles: frozenset[Role]
+    created_ms: int
+    expires_ms: int | None
+    owner: str | None = None
+    name: str = ""
+    revoked_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters ``start`` to ``end`` (code points) of the text at ``path`` that made a rule match."""
+
+    path: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleHit:
+    """One rule that matched a query."""
+
+    rule: str
+    description: str
+    verdict: Verdict
+    risk: Risk
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """So many distinct people of ``group``, or of a group in ``alternates`` (other admins, or who joined by escalation)."""
+
+    group: str
+    approvals: int
+    alternates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """``after_ms`` from the start of the hold, ``group`` joins those who may decide."""
+
+    after_ms: int
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What the policy says of one query, complete enough to act on and to record.
+
+    ``hits`` are in the order of the document. ``requirements``, ``timeout_ms``, ``escalations`` and ``on_timeout`` are
+    set for ``review`` (of several rules: all requirements, the shortest time, the strictest outcome). ``edits`` are the
+    texts that ``modify`` puts in place, path to new text; they also apply when the verdict is ``review``.
+    """
+
+    verdict: Verdict
+    hits: tuple[RuleHit, ...]
+    risk: Risk
+    policy_version: int
+    requirements: tuple[Requirement, ...] = ()
+    timeout_ms: int = 0
+    escalations: tuple[Escalation, ...] = ()
+    on_timeout: OnTimeout = OnTimeout.REJECT
+    edits: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""  # one sentence for the requester: the first strictest rule's description
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One part with its new text."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One decision as recorded. ``digest`` is the one that was shown; ``result_digest`` differs when there are edits.
+
+    ``before`` holds the former texts of the edited paths, so that the diff can be drawn for ever.
+    """
+
+    kind: DecisionKind
+    by: str  # the reviewer's principal, or "policy" where a timer decided
+    name: str
+    groups: tuple[str, ...]
+    channel: str
+    at_ms: int
+    digest: str
+    result_digest: str
+    reason: str = ""
+    edits: tuple[Edit, ...] = ()
+    before: tuple[Edit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a released request, or of an allowed one. ``text`` is bounded; ``digest`` covers every byte."""
+
+    status: int
+    digest: str
+    text: str
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    duration_ms: int
+    size_bytes: int
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The stored record of one request that waits, waited or was decided, as it was when it was read.
+
+    ``rev`` grows with every change: who acts on a hold names the ``rev`` that they saw. ``digest`` binds the body that
+    would be forwarded now; ``original_digest`` the one that the requester sent (after the policy's own modifications).
+    ``waiter`` is the gateway process that holds the client's socket, empty when the client is gone. ``asynchronous``
+    means that nobody waits and the response is collected later. ``due_ms`` is when the timer looks next.
+    """
+
+    id: str
+    rev: int
+    state: State
+    digest: str
+    original_digest: str
+    connection: str
+    environment: str
+    method: str
+    target: str  # path and query behind the connection, as forwarded: "/v1/chat/completions"
+    query: Query  # as it would be forwarded now
+    requester: Requester
+    address: str
+    evaluation: Evaluation
+    created_ms: int
+    deadline_ms: int
+    due_ms: int
+    asynchronous: bool = False
+    waiter: str = ""
+    left_ms: int | None = None  # when the client left while it waited
+    return_by_ms: int | None = None  # when the hold is cancelled unless the client has returned
+    releaser: str = ""  # the gateway process that spent the approval
+    escalated: int = 0  # how many of evaluation.escalations have happened
+    decisions: tuple[Decision, ...] = ()
+    closed_ms: int | None = None
+    close_reason: str = ""
+    outcome: Outcome | None = None
+    justification: str = ""
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """The requirements with the groups that have joined by escalation so far."""
+        joined = tuple(step.group for step in self.evaluation.escalations[: self.escalated])
+        return tuple(
+            Requirement(
+                r.group, r.approvals, r.alternates + tuple(g for g in joined if g not in (r.group, *r.alternates))
+            )
+            for r in self.evaluation.requirements
+        )
+
+
+class EventKind(StrEnum):
+    """What an event of the outbox says. ``hold.*`` change a hold; ``request.*`` are requests that were never held."""
+
+    HOLD_CREATED = "hold.created"
+    HOLD_ATTACHED = "hold.attached"
+    HOLD_LEFT = "hold.left"
+    HOLD_DECIDED = "hold.decided"  # an approval that does not complete the quorum
+    HOLD_APPROVED = "hold.approved"
+    HOLD_REJECTED = "hold.rejected"
+    HOLD_EXPIRED = "hold.expired"
+    HOLD_CANCELLED = "hold.cancelled"
+    HOLD_ESCALATED = "hold.escalated"
+    HOLD_RELEASED = "hold.released"
+    HOLD_COMPLETED = "hold.completed"
+    HOLD_FAILED = "hold.failed"
+    REQUEST_ALLOWED = "request.allowed"
+    REQUEST_BLOCKED = "request.blocked"
+    REQUEST_REFUSED = "request.refused"  # identified, but unreadable or unknown
+    REQUEST_COMPLETED = "request.completed"
+    CARD_SHOWN = "card.shown"
+    POLICY_PUSHED = "policy.pushed"
+    KEY_CREATED = "key.created"
+    KEY_REVOKED = "key.revoked"
+    ROUTE_ADDED = "route.added"
+    ROUTE_REMOVED = "route.removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of the outbox.
+
+    ``source`` is unique for ever and ordered within its stream: ``<stream>/<redis stream id>``. ``subject`` is the
+    hold's or request's id (or the policy version, key id …). ``data`` is JSON and depends on the kind (``store/events.py``).
+    """
+
+    source: str
+    kind: EventKind
+    subject: str
+    at_ms: int
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Cards for requesters of ``group`` (``*``: everybody else) appear in ``channels`` ("slack:C0123", "web")."""
+
+    group: str
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A registered upstream model. ``credential`` is a reference (``env:NAME``), never the secret itself."""
+
+    name: str
+    upstream: str
+    protocol: str
+    environment: str
+    credential: str | None = None

@@ -1,0 +1,14 @@
+"""The policy: which requests pass, are changed, wait or are refused, and who may decide. Pure, but for `check`'s clock.
+
+Reading order: ``parse`` (YAML → ``document``) - ``engine`` (compile, evaluate) - ``conditions`` - ``views`` and
+``matchers``, ``patterns`` (which match where) - ``verdicts`` (many rules, one evaluation) - ``modify`` - ``authority`` (who
+may decide) - ``mask`` (what is not shown) - ``check`` (what is said before a push). Reference: ``docs/policy.md``.
+"""
+
+from holdpoint.policy import authority, mask
+from holdpoint.policy.check import check_policy
+from holdpoint.policy.document import Document
+from holdpoint.policy.engine import Policy, compile_policy
+from holdpoint.policy.parse import parse_policy
+
+__all__ = ["Document", "Policy", "authority", "check_policy", "compile_policy", "mask", "parse_policy"]

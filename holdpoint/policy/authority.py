@@ -1,0 +1,121 @@
+"""Who may decide on a hold, and whether enough people have. Pure; the only place where this is known.
+
+1. Not the requester (`check`).
+2. Not the owner of the agent that is the requester (`check`).
+3. No agent: only people decide (`check`).
+4. In a group that is asked for, or that stands in for one, at the moment of the decision (`check`).
+5. Approvals of the text that is held now count, others do not (`progress`).
+6. One person counts once, over all that is asked for together (`progress`).
+
+The caller owes the verified identity (the channel), the groups of that moment (the directory) and the hold as it is
+stored. Roles do not matter here: an admin outside the groups may not decide either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from holdpoint.errors import MayNotDecide
+from holdpoint.model import Decision, DecisionKind, Hold, Requirement, Reviewer
+
+
+def check(hold: Hold, reviewer: Reviewer) -> None:
+    """Let ``reviewer`` decide (approve, edit or reject) on ``hold``, or say why not.
+
+    Raises:
+        MayNotDecide: with a sentence for the person.
+    """
+    person = _same(reviewer.principal)
+    if not person:
+        raise MayNotDecide("It is not known who you are, so you may not decide on this request.")
+    if person == _same(hold.requester.principal):
+        raise MayNotDecide("This is your own request; somebody else has to decide on it.")
+    if hold.requester.owner is not None and person == _same(hold.requester.owner):
+        raise MayNotDecide("This request was sent by an agent of yours; somebody else has to decide on it.")
+    if reviewer.owner is not None:
+        raise MayNotDecide("An agent's key may not decide; a person has to.")
+    deciding = _deciding_groups(hold.requirements)
+    if not deciding:
+        raise MayNotDecide("Nobody may decide on this request: it names no reviewers.")
+    if reviewer.groups.isdisjoint(deciding):
+        raise MayNotDecide(
+            f"Only {_listed(deciding, 'or')} may decide on this request; {_membership(reviewer.groups)}."
+        )
+
+
+def _same(principal: str) -> str:
+    """Principals are lower-case already; a channel that forgot must not make two people of one."""
+    return principal.strip().casefold()
+
+
+def _deciding_groups(requirements: Iterable[Requirement]) -> list[str]:
+    """In the order of the requirements, each once."""
+    return list(dict.fromkeys(group for r in requirements for group in (r.group, *r.alternates)))
+
+
+def _membership(groups: frozenset[str]) -> str:
+    return f"you are in {_listed(sorted(groups), 'and')}" if groups else "you are in no group"
+
+
+def _listed(names: Sequence[str], word: str) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the approvals have come. ``items`` pairs each requirement with the principals that count for it."""
+
+    items: tuple[tuple[Requirement, tuple[str, ...]], ...]
+    complete: bool
+
+
+def progress(hold: Hold, decisions: Iterable[Decision]) -> Progress:
+    """How far ``decisions`` bring ``hold`` as it stands (its digest, its requirements with who joined since)."""
+    return tally(hold.requirements, decisions, hold.digest)
+
+
+def tally(requirements: Sequence[Requirement], decisions: Iterable[Decision], digest: str) -> Progress:
+    """The approvals of ``digest`` among ``decisions``, spread over the requirements so that the most are met.
+
+    Nothing is complete without a requirement, nor after a rejection.
+    """
+    people: dict[str, Decision] = {}
+    rejected = False
+    for decision in decisions:
+        if decision.kind is DecisionKind.REJECT:
+            rejected = True
+        elif decision.result_digest == digest:
+            people.setdefault(_same(decision.by), decision)
+    slots = [index for index, requirement in enumerate(requirements) for _ in range(requirement.approvals)]
+    seated = _seat(slots, requirements, list(people.values()))
+    items = tuple(
+        (requirement, tuple(seated[slot].by for slot, of in enumerate(slots) if of == index and slot in seated))
+        for index, requirement in enumerate(requirements)
+    )
+    complete = bool(slots) and not rejected and all(len(by) >= r.approvals for r, by in items)
+    return Progress(items, complete and all(r.approvals > 0 for r in requirements))
+
+
+def _seat(slots: Sequence[int], requirements: Sequence[Requirement], people: Sequence[Decision]) -> dict[int, Decision]:
+    """Slot → person: a maximum matching (augmenting paths), in which who approved first keeps a seat."""
+    seated: dict[int, Decision] = {}
+
+    def find_seat(person: Decision, tried: set[int]) -> bool:
+        for slot, index in enumerate(slots):
+            if slot in tried or not _counts_for(person, requirements[index]):
+                continue
+            tried.add(slot)
+            if slot not in seated or find_seat(seated[slot], tried):
+                seated[slot] = person
+                return True
+        return False
+
+    for person in people:
+        find_seat(person, set())
+    return seated
+
+
+def _counts_for(decision: Decision, requirement: Requirement) -> bool:
+    groups = set(decision.groups)
+    return requirement.group in groups or not groups.isdisjoint(requirement.alternates)

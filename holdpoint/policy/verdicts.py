@@ -1,0 +1,116 @@
+"""Many matching rules → one evaluation. Pure, and independent of the order but for how things are listed.
+
+The strictest verdict wins. For a review everybody's conditions are met: every group of every matching review rule (the
+same group once, with the most approvals that any rule asks for), the shortest time, all escalations in order of time,
+the strictest outcome of a timeout. So adding a rule never makes anything less safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from holdpoint.model import (
+    Escalation,
+    Evaluation,
+    OnTimeout,
+    Requirement,
+    Risk,
+    RuleHit,
+    Span,
+    Verdict,
+)
+
+_OUTCOMES = (OnTimeout.ALLOW, OnTimeout.ESCALATE, OnTimeout.REJECT)  # from the mildest
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What one matching rule demands. ``position`` is its place in the document; ``patterns`` explain the match."""
+
+    position: int
+    hit: RuleHit
+    requirements: tuple[Requirement, ...] = ()
+    timeout_ms: int = 0
+    escalations: tuple[Escalation, ...] = ()
+    on_timeout: OnTimeout = OnTimeout.REJECT
+    patterns: frozenset[int] = frozenset()
+    replacement: str | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.hit.verdict
+
+
+def merge(
+    rulings: Sequence[Ruling],
+    version: int,
+    *,
+    spans: Mapping[int, tuple[Span, ...]] | None = None,
+    edits: Mapping[str, str] | None = None,
+) -> Evaluation:
+    """The evaluation that all ``rulings`` make together; ``spans`` are by position."""
+    spans = spans or {}
+    ordered = sorted(rulings, key=lambda ruling: ruling.position)
+    verdict = strictest(ordered)
+    hits = tuple(_with_spans(ruling, spans.get(ruling.position, ())) for ruling in ordered)
+    risk = max((r.hit.risk for r in ordered if r.verdict is not Verdict.ALLOW), key=_height, default=Risk.LOW)
+    reason = next((_reason(r.hit) for r in ordered if r.verdict is verdict is not Verdict.ALLOW), "")
+    if verdict is not Verdict.REVIEW:
+        kept = edits if edits and verdict is Verdict.MODIFY else {}
+        return Evaluation(verdict, hits, risk, version, edits=kept, reason=reason)
+    reviews = [ruling for ruling in ordered if ruling.verdict is Verdict.REVIEW]
+    return Evaluation(
+        verdict,
+        hits,
+        risk,
+        version,
+        requirements=_merged_requirements(r for ruling in reviews for r in ruling.requirements),
+        timeout_ms=min(ruling.timeout_ms for ruling in reviews),
+        escalations=_merged_escalations(step for ruling in reviews for step in ruling.escalations),
+        on_timeout=max((ruling.on_timeout for ruling in reviews), key=_OUTCOMES.index),
+        edits=edits or {},
+        reason=reason,
+    )
+
+
+def strictest(rulings: Iterable[Ruling]) -> Verdict:
+    """The strictest verdict; allow when there is none."""
+    return max((ruling.verdict for ruling in rulings), key=_strictness, default=Verdict.ALLOW)
+
+
+def _strictness(verdict: Verdict) -> int:
+    return verdict.strictness
+
+
+def _height(risk: Risk) -> int:
+    return risk.height
+
+
+def _with_spans(ruling: Ruling, spans: tuple[Span, ...]) -> RuleHit:
+    hit = ruling.hit
+    return RuleHit(hit.rule, hit.description, hit.verdict, hit.risk, spans) if spans else hit
+
+
+def _reason(hit: RuleHit) -> str:
+    return hit.description or f"Rule {hit.rule}"
+
+
+def _merged_requirements(requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:
+    """One per group, with the most approvals; alternates only where every rule accepts them."""
+    merged: dict[str, Requirement] = {}
+    for new in requirements:
+        old = merged.get(new.group)
+        if old is not None:
+            alternates = tuple(sorted(set(old.alternates) & set(new.alternates)))
+            new = Requirement(new.group, max(old.approvals, new.approvals), alternates)  # noqa: PLW2901  # the merged one takes its place
+        merged[new.group] = new
+    return tuple(merged.values())
+
+
+def _merged_escalations(steps: Iterable[Escalation]) -> tuple[Escalation, ...]:
+    """In order of time; a group joins once, at its earliest."""
+    merged: dict[str, Escalation] = {}
+    for step in sorted(steps, key=lambda step: (step.after_ms, step.group)):
+        merged.setdefault(step.group, step)
+    return tuple(merged.values())

@@ -1,0 +1,115 @@
+"""Every setting of Holdpoint, in one typed class; the only reader of the environment (and of ``.env``).
+
+Each field is ``HOLDPOINT_<NAME>`` unless it names a vendor's own variable. A test holds `.env.example` against this
+file. Durations are in the unit that the name ends in.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from holdpoint.errors import ConfigurationError
+
+
+class Settings(BaseSettings):
+    """What the processes are started with. What changes while they run is in the policy (`holdpoint.live`)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HOLDPOINT_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    redis_url: str = Field("", description="redis://, rediss:// or unix:// URL; empty: the embedded server")
+    redis_fsync: str = Field("always", description="embedded server only: 'always' loses nothing, 'everysec' is faster")
+    data: Path = Field(Path("data"), description="folder of the embedded Redis, the SQLite ledger and demo.json")
+    ledger_url: str = Field("", description="SQLAlchemy URL of the ledger; empty: SQLite in the data folder")
+    policy: Path | None = Field(None, description="policy file to push at start when Redis has none")
+
+    gateway_host: str = Field("127.0.0.1", description="address that the gateway listens on")
+    gateway_port: int = Field(8080, ge=0, le=65535, description="port of the gateway")
+    bot_host: str = Field("127.0.0.1", description="address that the bot listens on")
+    bot_port: int = Field(8081, ge=0, le=65535, description="port of the bot: web inbox, review API, Slack callbacks")
+    public_url: str = Field("", description="how people reach the bot, for links; empty: http://bot_host:bot_port")
+
+    max_body_bytes: int = Field(10 * 1024 * 1024, gt=0, description="largest request body")
+    body_timeout_s: float = Field(30, gt=0, description="longest wait for the next piece of a request body")
+    heartbeat_after_s: float = Field(10, ge=0, description="grace before a held stream gets heartbeats; 0: never")
+    heartbeat_every_s: float = Field(10, gt=0, description="pause between heartbeats")
+    abandon_grace_s: float = Field(120, ge=0, description="how long a hold whose client left waits for its return")
+    collect_within_s: float = Field(3600, gt=0, description="how long an approval may stay uncollected")
+    retention_s: float = Field(7 * 86400, gt=0, description="how long Redis keeps a closed hold (the ledger keeps all)")
+    upstream_connect_timeout_s: float = Field(5, gt=0, description="longest wait for a connection to a model")
+    upstream_read_timeout_s: float = Field(300, gt=0, description="longest silence of a model")
+    write_timeout_s: float = Field(60, gt=0, description="longest time that a client may refuse to read")
+    record_response_bytes: int = Field(1024 * 1024, ge=0, description="most of a response that is kept and recorded")
+    drain_s: float = Field(10, ge=0, description="how long a stopping gateway waits for running answers")
+
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_format: str = Field("json", description="json, or text for a terminal")
+
+    key: SecretStr | None = Field(None, description="Holdpoint key for `holdpoint holds …`")
+
+    slack_bot_token: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("SLACK_BOT_TOKEN"), description="xoxb-…; turns Slack on"
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("SLACK_SIGNING_SECRET"), description="for callbacks over HTTP"
+    )
+    slack_app_token: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("SLACK_APP_TOKEN"), description="xapp-…; turns Socket Mode on"
+    )
+    slack_api_url: str = Field(
+        "https://slack.com/api/", validation_alias=AliasChoices("SLACK_API_URL"), description="Slack's Web API"
+    )
+
+    @field_validator("redis_fsync")
+    @classmethod
+    def _fsync(cls, value: str) -> str:
+        if value not in ("always", "everysec"):
+            raise ValueError("must be 'always' or 'everysec'")
+        return value
+
+    @property
+    def link_base(self) -> str:
+        """The URL in front of ``/review``, without a slash at the end."""
+        return (self.public_url or f"http://{self.bot_host}:{self.bot_port}").rstrip("/")
+
+    @property
+    def ledger(self) -> str:
+        """The SQLAlchemy URL of the ledger."""
+        return self.ledger_url or f"sqlite:///{self.data / 'ledger.sqlite3'}"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings from the environment, with ``overrides`` on top.
+
+    Raises:
+        ConfigurationError: one line per wrong variable, naming it; never its value, which may be a secret.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks what it is given
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_line(e["loc"], e["msg"]) for e in error.errors())) from None
+
+
+def resolve_credential(reference: str) -> SecretStr | None:
+    """The secret behind a connection's ``env:NAME``, from the environment or ``.env``; None when it is missing there."""
+    name = reference.removeprefix("env:")
+    value = os.environ.get(name) or _dotenv().get(name)
+    return SecretStr(value) if value else None
+
+
+@lru_cache(maxsize=1)
+def _dotenv() -> dict[str, str | None]:
+    return dotenv_values(".env")
+
+
+def _line(location: tuple[int | str, ...], message: str) -> str:
+    name = str(location[0]) if location else "settings"
+    variable = name if name.isupper() else f"HOLDPOINT_{name.upper()}"
+    return f"{variable}: {message.removeprefix('Value error, ')}"

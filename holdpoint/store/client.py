@@ -1,0 +1,191 @@
+"""The door to Redis, and the only importer of its driver: connections, scripts, and errors in our own words.
+
+Nothing is retried here. A write whose answer was lost may have happened, and only the caller knows what that means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import redis.asyncio as driver
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from holdpoint.errors import ConfigurationError, StoreUnavailable
+
+_LUA = Path(__file__).parent / "lua"
+_COMMAND_TIMEOUT_S = 2.0
+_CONNECT_TIMEOUT_S = 2.0
+_MAX_CONNECTIONS = 256
+_CONNECTION_WAIT_S = 2.0  # for one of them to become free
+
+Argument = str | int | bytes
+
+
+class Client:
+    """Commands in, the server's raw answers out (``bytes``, ``int``, lists); every failure is a `StoreUnavailable`."""
+
+    def __init__(self, url: str) -> None:
+        """Connects lazily.
+
+        Raises:
+            ConfigurationError: the URL is no Redis URL.
+        """
+        try:
+            self._redis = self._open(url, timeout=_COMMAND_TIMEOUT_S)
+            # Blocking reads have a pool of their own: their answers may take as long as they block.
+            self._blocking = self._open(url, timeout=None)
+            self._line = _Line(_pool(url, timeout=None))
+        except ValueError:
+            raise ConfigurationError("HOLDPOINT_REDIS_URL: not a redis://, rediss:// or unix:// URL") from None
+
+    @staticmethod
+    def _open(url: str, *, timeout: float | None) -> driver.Redis:
+        client = driver.Redis.from_pool(_pool(url, timeout=timeout))
+        # The driver reshapes answers by command name, and not every form of every command: take them as they come.
+        client.response_callbacks.clear()
+        return client
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._redis.aclose()
+        await self._blocking.aclose()
+        await self._line.aclose()
+
+    async def command(self, *arguments: Argument) -> Any:
+        """One plain command."""
+        async with _translated():
+            return await self._redis.execute_command(*arguments)  # type: ignore[no-untyped-call]  # the driver's
+
+    async def blocking(self, *arguments: Argument, seconds: float) -> Any:
+        """One command that may block for up to ``seconds`` on the server."""
+        async with _translated(), asyncio.timeout(seconds + _COMMAND_TIMEOUT_S):
+            return await self._blocking.execute_command(*arguments)  # type: ignore[no-untyped-call]  # the driver's
+
+    async def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+        """Several plain commands in one round trip; not atomic."""
+        async with _translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for command in commands:
+                pipe.execute_command(*command)
+            results: list[Any] = await pipe.execute()
+            return results
+
+    async def script(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """Run a Lua script, loading it when the server does not know it."""
+        async with _translated():
+            return await _evaluate(self._redis.execute_command, script, keys, arguments)
+
+    async def ordered(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """As `script`, over one connection kept for this: one call after the other, at a third of the driver's cost."""
+        async with _translated(), asyncio.timeout(_COMMAND_TIMEOUT_S):
+            return await _evaluate(self._line.execute, script, keys, arguments)
+
+
+class _Pool(driver.BlockingConnectionPool):
+    """Who finds all connections in use waits for one. One that broke while nobody used it is made anew at once."""
+
+    async def ensure_connection(self, connection: AbstractConnection) -> None:
+        await _drop_broken(connection)
+        await super().ensure_connection(connection)
+
+
+class _Line:
+    """One connection, one command at a time, without a time limit for each step: the caller has one for the whole."""
+
+    def __init__(self, pool: _Pool) -> None:
+        self._connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]  # the driver's
+        self._turn = asyncio.Lock()
+
+    async def execute(self, *arguments: Argument) -> Any:
+        """As the driver's own; raises what it raises."""
+        connection = self._connection
+        async with self._turn:
+            await _drop_broken(connection)
+            if not connection.is_connected:
+                await connection.connect()  # type: ignore[no-untyped-call]  # the driver's
+            # Whatever goes wrong from here on, a cancellation too: the driver closes the connection.
+            await connection.send_command(*arguments)
+            return await connection.read_response()
+
+    async def aclose(self) -> None:
+        await self._connection.disconnect()
+
+
+class Script:
+    """One verb: ``lua/<name>.lua`` behind ``lua/_common.lua``."""
+
+    def __init__(self, name: str) -> None:
+        self.source = (_LUA / "_common.lua").read_text() + (_LUA / f"{name}.lua").read_text()
+        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+
+def as_dict(answer: Sequence[bytes]) -> dict[bytes, bytes]:
+    """A flat list of names and values (HGETALL, stream fields, XINFO) as a mapping."""
+    return dict(zip(answer[::2], answer[1::2], strict=True))
+
+
+def is_existing_group(error: StoreUnavailable) -> bool:
+    """Whether the server said that a consumer group is there already."""
+    return isinstance(error.__cause__, ResponseError) and str(error.__cause__).startswith("BUSYGROUP")
+
+
+def is_missing_group(error: StoreUnavailable) -> bool:
+    """Whether the server said that a stream or its consumer group does not exist."""
+    return isinstance(error.__cause__, ResponseError) and str(error.__cause__).startswith("NOGROUP")
+
+
+def _pool(url: str, *, timeout: float | None) -> _Pool:
+    return _Pool.from_url(
+        url,
+        protocol=2,
+        socket_timeout=timeout,
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=_MAX_CONNECTIONS,
+        timeout=_CONNECTION_WAIT_S,
+    )
+
+
+async def _drop_broken(connection: AbstractConnection) -> None:
+    """Close a connection that the server has closed, so that the next command makes a new one before it is sent.
+
+    The driver sees a clean end by itself, and not one that came as an error (a server that was killed).
+    """
+    reader = connection._reader  # noqa: SLF001 - the driver has no question for it
+    if reader is not None and (reader.exception() is not None or reader.at_eof()):
+        await connection.disconnect(nowait=True)
+
+
+async def _evaluate(
+    execute: Callable[..., Awaitable[Any]], script: Script, keys: Sequence[str], arguments: Sequence[Argument]
+) -> Any:
+    try:
+        return await execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
+    except NoScriptError:
+        return await execute("EVAL", script.source, len(keys), *keys, *arguments)
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    task = asyncio.current_task()
+    cancelled_before = task.cancelling() if task else 0
+    failure: Exception | None = None
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        failure = error
+    # The driver sends with asyncio.wait_for. In Python 3.11 that swallows a cancellation which comes as the sending
+    # ends, and returns or raises what the sending did.
+    if task and task.cancelling() > cancelled_before:
+        raise asyncio.CancelledError from failure
+    if failure is not None:
+        # The driver's message may quote a command; its kind says enough.
+        raise StoreUnavailable(f"Redis: {type(failure).__name__}") from failure

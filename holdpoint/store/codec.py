@@ -1,0 +1,211 @@
+"""A hold, a key, a decision ⇄ what Redis keeps of it. Pure.
+
+A hold is one hash. What never changes stands in ``doc`` (JSON), what changes in fields of its own, so that a script
+can change one without parsing the other. The texts of the query are not stored twice: ``doc`` has their paths, and
+``body`` is the one place that they are read from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+
+from holdpoint.canonical import lookup
+from holdpoint.model import (
+    Decision,
+    Evaluation,
+    Hold,
+    KeyRecord,
+    Outcome,
+    Part,
+    PartRole,
+    Query,
+    Requester,
+    RuleHit,
+    State,
+)
+
+_EVALUATION = TypeAdapter(Evaluation)
+_DECISIONS = TypeAdapter(tuple[Decision, ...])
+_DECISION = TypeAdapter(Decision)
+_OUTCOME = TypeAdapter(Outcome)
+_REQUESTER = TypeAdapter(Requester)
+_KEY = TypeAdapter(KeyRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A request that is about to be held. ``digest`` is that of ``query.body``."""
+
+    method: str
+    target: str
+    environment: str
+    query: Query
+    requester: Requester
+    address: str
+    evaluation: Evaluation
+    digest: str
+    asynchronous: bool = False
+    justification: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """A model's answer, kept for a replay. ``headers`` are the ones that the client was sent."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def dump(value: Any) -> Any:
+    """A dataclass of the model as plain JSON values, with its sets sorted so that the same thing looks the same."""
+    if isinstance(value, frozenset):
+        return sorted(value)
+    raise TypeError(type(value).__name__)
+
+
+def to_json(value: Any) -> bytes:
+    """JSON of values and frozen types of the model."""
+    return orjson.dumps(value, default=dump)
+
+
+def fingerprint(requester: Requester, connection: str, what: str) -> str:
+    """What re-attachment goes by: who, to which model, and the digest or Idempotency-Key."""
+    joined = "\x00".join((requester.principal, requester.owner or "", connection, what))
+    return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def head(requester: Requester, connection: str) -> bytes:
+    """The JSON members that every event of a hold repeats (see `lua/_common.lua`)."""
+    return to_json({"requester": requester, "connection": connection})[1:-1]
+
+
+def document(draft: Draft, fingerprint_: str) -> bytes:
+    """``doc``: what never changes."""
+    query = draft.query
+    return to_json(
+        {
+            "original_digest": draft.digest,
+            "connection": query.connection,
+            "environment": draft.environment,
+            "method": draft.method,
+            "target": draft.target,
+            "query": {
+                "endpoint": query.endpoint,
+                "model": query.model,
+                "parts": [(part.path, part.role) for part in query.parts],
+                "tools": query.tools,
+                "stream": query.stream,
+                "prompt_tokens": query.prompt_tokens,
+                "max_tokens": query.max_tokens,
+                "uninspectable": query.uninspectable,
+            },
+            "requester": draft.requester,
+            "address": draft.address,
+            "evaluation": draft.evaluation,
+            "justification": draft.justification,
+            "fingerprint": fingerprint_,
+        }
+    )
+
+
+def load_hold(fields: Mapping[bytes, bytes]) -> Hold:
+    """The hash of a hold → `Hold`."""
+    doc = orjson.loads(fields[b"doc"])
+    body = fields[b"body"]
+    decisions = _DECISIONS.validate_json(fields.get(b"decisions") or b"[]")
+    outcome = fields.get(b"outcome")
+    return Hold(
+        id=fields[b"id"].decode(),
+        rev=int(fields[b"rev"]),
+        state=State(fields[b"state"].decode()),
+        digest=fields[b"digest"].decode(),
+        original_digest=doc["original_digest"],
+        connection=doc["connection"],
+        environment=doc["environment"],
+        method=doc["method"],
+        target=doc["target"],
+        query=_query(doc, body),
+        requester=_REQUESTER.validate_python(doc["requester"]),
+        address=doc["address"],
+        evaluation=_evaluation(doc["evaluation"], decisions),
+        created_ms=int(fields[b"created_ms"]),
+        deadline_ms=int(fields[b"deadline_ms"]),
+        due_ms=int(fields.get(b"due_ms") or 0),
+        asynchronous=fields.get(b"asynchronous") == b"1",
+        waiter=fields.get(b"waiter", b"").decode(),
+        left_ms=_optional_int(fields.get(b"left_ms")),
+        return_by_ms=_optional_int(fields.get(b"return_by_ms")),
+        releaser=fields.get(b"releaser", b"").decode(),
+        escalated=int(fields.get(b"escalated") or 0),
+        decisions=decisions,
+        closed_ms=_optional_int(fields.get(b"closed_ms")),
+        close_reason=fields.get(b"close_reason", b"").decode(),
+        outcome=_OUTCOME.validate_json(outcome) if outcome else None,
+        justification=doc["justification"],
+    )
+
+
+def load_fingerprint(fields: Mapping[bytes, bytes]) -> str:
+    """The fingerprint under which a hold is found again."""
+    return str(orjson.loads(fields[b"doc"])["fingerprint"])
+
+
+def decision_json(decision: Decision) -> bytes:
+    return _DECISION.dump_json(decision)
+
+
+def decisions_json(decisions: tuple[Decision, ...]) -> bytes:
+    return _DECISIONS.dump_json(decisions)
+
+
+def outcome_json(outcome: Outcome) -> bytes:
+    return _OUTCOME.dump_json(outcome)
+
+
+def key_json(record: KeyRecord) -> bytes:
+    return to_json(record)
+
+
+def load_key(raw: bytes) -> KeyRecord:
+    return _KEY.validate_json(raw)
+
+
+def _query(doc: Mapping[str, Any], body: bytes) -> Query:
+    stored = doc["query"]
+    value = orjson.loads(body)
+    return Query(
+        connection=doc["connection"],
+        endpoint=stored["endpoint"],
+        model=stored["model"],
+        parts=tuple(Part(path, PartRole(role), lookup(value, path)) for path, role in stored["parts"]),
+        tools=tuple(stored["tools"]),
+        stream=stored["stream"],
+        prompt_tokens=stored["prompt_tokens"],
+        max_tokens=stored["max_tokens"],
+        uninspectable=tuple(stored["uninspectable"]),
+        body=body,
+    )
+
+
+def _evaluation(raw: Any, decisions: tuple[Decision, ...]) -> Evaluation:
+    """The evaluation; what matched in a text that was edited since is no longer a place in it."""
+    evaluation = _EVALUATION.validate_python(raw)
+    edited = {edit.path for decision in decisions for edit in decision.edits}
+    if not edited:
+        return evaluation
+    hits = tuple(
+        RuleHit(hit.rule, hit.description, hit.verdict, hit.risk, tuple(s for s in hit.spans if s.path not in edited))
+        for hit in evaluation.hits
+    )
+    return replace(evaluation, hits=hits)
+
+
+def _optional_int(raw: bytes | None) -> int | None:
+    return int(raw) if raw else None

@@ -1,0 +1,150 @@
+"""What an admin changes while everything runs: the policy's versions, the keys, the routes added by command.
+
+Every change is one script: value, revision and event together. Processes look at the revision several times a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import orjson
+
+from holdpoint.clock import Clock
+from holdpoint.errors import Conflict, NotFound
+from holdpoint.model import EventKind, KeyRecord, Route
+from holdpoint.store import codec, events, keys
+from holdpoint.store.client import Argument, Client, Script
+
+_PUSH = Script("push_policy")
+_CONFIGURE = Script("configure")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPolicy:
+    """One version of the policy document."""
+
+    version: int
+    text: str
+    by: str
+    at_ms: int
+    note: str
+
+
+class Config:
+    """Every method raises `StoreUnavailable` when Redis cannot do it."""
+
+    def __init__(self, client: Client, *, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def revision(self) -> int:
+        """Grows with every change of policy, keys or routes."""
+        return int(await self._client.command("GET", keys.REVISION) or 0)
+
+    async def policy(self) -> StoredPolicy | None:
+        """The policy in force."""
+        head = await self._client.command("GET", keys.POLICY_HEAD)
+        return await self.policy_version(int(head)) if head else None
+
+    async def policy_version(self, version: int) -> StoredPolicy:
+        """One version.
+
+        Raises:
+            NotFound: there is no such version.
+        """
+        raw = await self._client.command("HGET", keys.POLICY_VERSIONS, version)
+        if raw is None:
+            raise NotFound(f"there is no version {version} of the policy")
+        return StoredPolicy(version=version, **orjson.loads(raw))
+
+    async def policy_history(self, limit: int = 50) -> list[StoredPolicy]:
+        """The newest versions, newest first."""
+        head = int(await self._client.command("GET", keys.POLICY_HEAD) or 0)
+        return [await self.policy_version(version) for version in range(head, max(head - limit, 0), -1)]
+
+    async def push_policy(self, text: str, *, expect: int, by: str, note: str = "") -> int:
+        """Put ``text`` (already validated) in force if the head is ``expect`` (0: none yet). Returns its version.
+
+        Raises:
+            Conflict: the head is another one.
+        """
+        now = self._clock()
+        value = codec.to_json({"text": text, "by": by, "at_ms": now, "note": note})
+        data = events.policy_pushed(by=by, note=note, text=text, after=expect)
+        word, number = await self._client.script(
+            _PUSH, [keys.REVISION, keys.POLICY_HEAD, keys.POLICY_VERSIONS, keys.EVENTS], [now, expect, value, data]
+        )
+        if word != b"ok":
+            raise Conflict(f"the policy in force is version {number}, not {expect}")
+        return int(number)
+
+    async def keys(self) -> list[KeyRecord]:
+        """All keys, revoked and expired ones too."""
+        rows = await self._client.command("HVALS", keys.API_KEYS)
+        return sorted((codec.load_key(raw) for raw in rows), key=lambda record: (record.created_ms, record.id))
+
+    async def put_key(self, record: KeyRecord, *, by: str = "cli") -> None:
+        """Add a key.
+
+        Raises:
+            Conflict: a key with this id exists.
+        """
+        await self._configure(
+            keys.API_KEYS, record.id, b"", codec.key_json(record),
+            EventKind.KEY_CREATED, record.id, events.key_changed(record, by=by),
+        )  # fmt: skip
+
+    async def revoke_key(self, key_id: str, *, by: str) -> KeyRecord:
+        """End a key, for good; every process knows within a second. A revoked key is returned as it is.
+
+        Raises:
+            NotFound: there is no such key.
+            Conflict: it was changed at the same moment.
+        """
+        raw = await self._client.command("HGET", keys.API_KEYS, key_id)
+        if raw is None:
+            raise NotFound(f"there is no key {key_id!r}")
+        record = codec.load_key(raw)
+        if record.revoked_ms is not None:
+            return record
+        revoked = replace(record, revoked_ms=self._clock())
+        await self._configure(
+            keys.API_KEYS, key_id, raw, codec.key_json(revoked),
+            EventKind.KEY_REVOKED, key_id, events.key_changed(revoked, by=by),
+        )  # fmt: skip
+        return revoked
+
+    async def routes(self) -> list[Route]:
+        """The routes that were added by command; the policy's own are in the policy."""
+        by_group: dict[str, list[str]] = {}
+        for raw in sorted(await self._client.command("HKEYS", keys.ROUTES)):
+            group, _, channel = raw.decode().partition("\t")
+            by_group.setdefault(group, []).append(channel)
+        return [Route(group, tuple(channels)) for group, channels in by_group.items()]
+
+    async def add_route(self, group: str, channel: str, *, by: str) -> bool:
+        """Send cards of ``group`` to ``channel`` too. False when that is so already."""
+        value = codec.to_json({"by": by, "at_ms": self._clock()})
+        return await self._change_route(group, channel, value, EventKind.ROUTE_ADDED, by)
+
+    async def remove_route(self, group: str, channel: str, *, by: str) -> bool:
+        """Undo `add_route`. False when there is no such route."""
+        return await self._change_route(group, channel, b"", EventKind.ROUTE_REMOVED, by)
+
+    async def _change_route(self, group: str, channel: str, value: bytes, kind: EventKind, by: str) -> bool:
+        field = f"{group}\t{channel}"
+        seen = await self._client.command("HGET", keys.ROUTES, field)
+        if bool(seen) == bool(value):
+            return False
+        data = events.route_changed(group=group, channel=channel, by=by)
+        await self._configure(keys.ROUTES, field, seen or b"", value, kind, group, data)
+        return True
+
+    async def _configure(
+        self, key: str, field: str, seen: bytes, value: Argument, kind: EventKind, subject: str, data: bytes
+    ) -> None:
+        answer = await self._client.script(
+            _CONFIGURE, [keys.REVISION, key, keys.EVENTS], [self._clock(), field, seen, value, kind, subject, data]
+        )
+        if answer != b"ok":
+            raise Conflict("somebody else changed it at the same moment")

@@ -1,0 +1,283 @@
+"""The verbs of a hold: hold, attach, leave, decide, escalate, expire, cancel, release, close.
+
+Each change is one Lua script that changes state, indexes and outbox together and wakes the waiter. A script acts only
+on the ``rev`` that its caller saw; who comes late gets a `Conflict` and reads again.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from holdpoint.clock import Clock
+from holdpoint.errors import Conflict
+from holdpoint.lifecycle import deadline_after_escalation, pending_due_ms
+from holdpoint.model import Decision, DecisionKind, EventKind, Hold, Outcome, State
+from holdpoint.store import codec, events, keys
+from holdpoint.store.client import Argument, Client, Script, as_dict
+from holdpoint.store.codec import Draft, StoredResponse
+from holdpoint.store.gateways import Gateways
+from holdpoint.store.reading import HoldReader
+
+TIMER = "timer"  # the channel of a decision that the deadline itself makes
+
+_WHY = {b"late": "the deadline has passed", b"state": "the hold is in another state"}
+
+_HOLD = Script("hold")
+_ATTACH = Script("attach")
+_LEAVE = Script("leave")
+_MAKE_ASYNCHRONOUS = Script("make_asynchronous")
+_DECIDE = Script("decide")
+_ESCALATE = Script("escalate")
+_END = Script("end")
+_RELEASE = Script("release")
+_CLOSE = Script("close")
+_DELIVERED = Script("delivered")
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long things are kept, in milliseconds (see `Settings`)."""
+
+    retention_ms: int
+    collect_within_ms: int
+
+
+class Holds(HoldReader):
+    """All that can happen to a hold. Every method raises `StoreUnavailable` when Redis cannot do it."""
+
+    def __init__(self, client: Client, *, clock: Clock, lifetimes: Lifetimes, gateways: Gateways) -> None:
+        super().__init__(client, clock=clock, gateways=gateways)
+        self._lifetimes = lifetimes
+
+    async def hold(self, draft: Draft, *, gateway: str, idempotency_key: str | None) -> Hold:
+        """Create a hold. ``gateway`` waits for it, unless the draft is asynchronous.
+
+        Raises:
+            Conflict: the Idempotency-Key came to stand for another hold meanwhile; find it.
+        """
+        now = self._clock()
+        hold_id = _new_id(now)
+        same = codec.fingerprint(draft.requester, draft.query.connection, draft.digest)
+        idem = codec.fingerprint(draft.requester, draft.query.connection, f"key:{idempotency_key}")
+        waiter = "" if draft.asynchronous else gateway
+        deadline = now + draft.evaluation.timeout_ms
+        fields: dict[str, Argument] = {
+            "id": hold_id,
+            "doc": codec.document(draft, same),
+            "head": codec.head(draft.requester, draft.query.connection),
+            "digest": draft.digest,
+            "body": draft.query.body,
+            "created_ms": now,
+            "deadline_ms": deadline,
+            "waiter": waiter,
+            "asynchronous": int(draft.asynchronous),
+        }
+        first_escalation = draft.evaluation.escalations[:1]
+        due = min([deadline, *(now + step.after_ms for step in first_escalation)])
+        answer = await self._client.script(
+            _HOLD,
+            [keys.hold(hold_id), keys.state(State.PENDING), keys.DUE, keys.EVENTS, keys.same(same),
+             keys.idempotency(idem), keys.at(waiter)],
+            [hold_id, now, due, self._ttl_ms(deadline - now), int(idempotency_key is not None), int(bool(waiter)),
+             events.hold_created(draft, deadline_ms=deadline), *_pairs(fields)],
+        )  # fmt: skip
+        if answer != b"ok":
+            raise Conflict("the Idempotency-Key stands for another hold")
+        return codec.load_hold(_as_hash(fields) | {b"rev": b"1", b"state": b"pending", b"due_ms": str(due).encode()})
+
+    async def attach(self, hold: Hold, *, gateway: str) -> Hold:
+        """Wait for ``hold`` from now on. A hold in a final state is returned as it is.
+
+        Raises:
+            Conflict: the hold changed since it was read.
+        """
+        if hold.state.is_final:
+            return hold
+        returned = replace(hold, return_by_ms=None)
+        await self._run(
+            _ATTACH,
+            [keys.hold(hold.id), keys.DUE, keys.EVENTS, keys.at(gateway), keys.at(hold.waiter),
+             keys.wake(hold.waiter)],
+            [hold.id, self._clock(), hold.rev, gateway, pending_due_ms(returned)],
+        )  # fmt: skip
+        return replace(
+            hold, rev=hold.rev + 1, waiter=gateway, left_ms=None, return_by_ms=None, asynchronous=False
+        )  # fmt: skip
+
+    async def leave(self, hold_id: str, *, gateway: str, grace_ms: int) -> None:
+        """The client that waited is gone; while pending, it has ``grace_ms`` to come back. No-op for other waiters."""
+        now = self._clock()
+        await self._client.script(
+            _LEAVE,
+            [keys.hold(hold_id), keys.DUE, keys.EVENTS, keys.at(gateway)],
+            [hold_id, now, gateway, now + grace_ms],
+        )
+
+    async def make_asynchronous(self, hold_id: str, *, gateway: str) -> None:
+        """The waiter was told to come back for the response. No-op for other waiters."""
+        await self._client.script(
+            _MAKE_ASYNCHRONOUS, [keys.hold(hold_id), keys.at(gateway)], [hold_id, gateway]
+        )  # fmt: skip
+
+    async def decide(self, hold: Hold, decision: Decision, *, state: State, body: bytes | None) -> Hold:
+        """Write ``decision``, and the ``state`` that follows from it (pending while the quorum is not reached).
+
+        ``body`` is the canonical body with the decision's edits, if it has any.
+
+        Raises:
+            Conflict: the hold changed since it was read, is not pending, or its deadline has passed.
+        """
+        now = self._clock()
+        decisions = (*hold.decisions, decision)
+        final = state is State.REJECTED
+        due = {State.PENDING: hold.due_ms, State.APPROVED: now + self._lifetimes.collect_within_ms}.get(state, "")
+        await self._run(
+            _DECIDE,
+            [keys.hold(hold.id), keys.state(State.PENDING), keys.state(state), keys.DUE, keys.EVENTS,
+             keys.wake(hold.waiter)],
+            [hold.id, now, hold.rev, state, due, codec.decisions_json(decisions), decision.result_digest, body or b"",
+             int(bool(hold.waiter)), _decision_event(decision, state), events.decided(decision, body),
+             int(decision.channel == TIMER), self._lifetimes.retention_ms if final else "",
+             decision.reason if final else ""],
+        )  # fmt: skip
+        return await self.get(hold.id)
+
+    async def escalate(self, hold: Hold) -> Hold:
+        """Let the next group of the chain join.
+
+        Raises:
+            Conflict: the hold changed since it was read.
+        """
+        now = self._clock()
+        deadline = deadline_after_escalation(hold, now)
+        after = replace(hold, escalated=hold.escalated + 1, deadline_ms=deadline)
+        group = hold.evaluation.escalations[hold.escalated].group
+        await self._run(
+            _ESCALATE,
+            [keys.hold(hold.id), keys.DUE, keys.EVENTS],
+            [hold.id, now, hold.rev, after.escalated, deadline, pending_due_ms(after),
+             events.escalated(group, deadline_ms=deadline), self._ttl_ms(deadline - now)],
+        )  # fmt: skip
+        return replace(after, rev=hold.rev + 1, due_ms=pending_due_ms(after))
+
+    async def expire(self, hold: Hold, *, reason: str) -> Hold:
+        """Nobody decided in time, or nobody collected the approval.
+
+        Raises:
+            Conflict: the hold changed since it was read.
+        """
+        return await self._end(hold, State.EXPIRED, by="policy", reason=reason)
+
+    async def cancel(self, hold: Hold, *, by: str, reason: str) -> Hold:
+        """The requester withdrew, or left and did not come back.
+
+        Raises:
+            Conflict: the hold changed since it was read, or is not pending.
+        """
+        return await self._end(hold, State.CANCELLED, by=by, reason=reason)
+
+    async def release(self, hold_id: str, *, gateway: str, token: str | None = None) -> Hold:
+        """Spend the approval; only after this returns may the hold be forwarded, and only by the caller.
+
+        ``token`` makes a repeat of the very same attempt safe, after an answer of Redis was lost.
+
+        Raises:
+            Conflict: it is not approved (any more).
+        """
+        answer = await self._client.script(
+            _RELEASE,
+            [keys.hold(hold_id), keys.state(State.APPROVED), keys.state(State.RELEASED), keys.DUE, keys.EVENTS,
+             keys.at(gateway)],
+            [hold_id, self._clock(), gateway, token or secrets.token_hex(8)],
+        )  # fmt: skip
+        if isinstance(answer, bytes):
+            raise Conflict(f"the hold is {answer.decode()}, not approved")
+        return codec.load_hold(as_dict(answer))
+
+    async def close(
+        self, hold: Hold, *, state: State, outcome: Outcome, response: StoredResponse | None
+    ) -> None:  # fmt: skip
+        """Write what became of a hold that its ``releaser`` forwarded: completed or failed.
+
+        Raises:
+            Conflict: the hold is not released, or by another gateway.
+        """
+        fresh_waiter = await self._client.command("HGET", keys.hold(hold.id), "waiter")
+        waiter = (fresh_waiter or b"").decode()
+        elsewhere = bool(waiter) and waiter != hold.releaser
+        stored: list[Argument] = [0, 0, "", b""]
+        if response is not None:
+            stored = [1, response.status, codec.to_json(response.headers), response.body]
+        kind = EventKind.HOLD_COMPLETED if state is State.COMPLETED else EventKind.HOLD_FAILED
+        await self._run(
+            _CLOSE,
+            [keys.hold(hold.id), keys.state(State.RELEASED), keys.state(state), keys.DUE, keys.EVENTS,
+             keys.at(hold.releaser), keys.response(hold.id), keys.wake(waiter)],
+            [hold.id, self._clock(), hold.releaser, state, codec.outcome_json(outcome), self._lifetimes.retention_ms,
+             int(elsewhere), kind, events.closed(outcome), *stored],
+        )  # fmt: skip
+
+    async def delivered(self, hold_id: str, *, gateway: str) -> None:
+        """The outcome reached the client: an identical request is a new one from now on."""
+        doc = await self._client.command("HGET", keys.hold(hold_id), "doc")
+        if doc is None:
+            return
+        same = codec.load_fingerprint({b"doc": doc})
+        await self._client.script(
+            _DELIVERED, [keys.hold(hold_id), keys.same(same), keys.at(gateway)], [hold_id, gateway]
+        )  # fmt: skip
+
+    async def forget(self, hold_id: str) -> None:
+        """Take a hold that no longer exists off the timer's list and the indexes."""
+        await self._client.pipeline(
+            [("ZREM", keys.DUE, hold_id), *(("ZREM", keys.state(each), hold_id) for each in State)]
+        )
+
+    async def prune(self) -> None:
+        """Drop closed holds from the indexes once their retention is over (the holds themselves have a TTL)."""
+        before = self._clock() - self._lifetimes.retention_ms - self._lifetimes.collect_within_ms
+        final = [each for each in State if each.is_final]
+        await self._client.pipeline([("ZREMRANGEBYSCORE", keys.state(each), "-inf", before) for each in final])
+
+    async def _end(self, hold: Hold, state: State, *, by: str, reason: str) -> Hold:
+        kind = EventKind.HOLD_EXPIRED if state is State.EXPIRED else EventKind.HOLD_CANCELLED
+        await self._run(
+            _END,
+            [keys.hold(hold.id), keys.state(hold.state), keys.state(state), keys.DUE, keys.EVENTS,
+             keys.wake(hold.waiter)],
+            [hold.id, self._clock(), hold.rev, state, reason, self._lifetimes.retention_ms, int(bool(hold.waiter)),
+             kind, events.ended(by=by, reason=reason)],
+        )  # fmt: skip
+        return await self.get(hold.id)
+
+    async def _run(self, script: Script, keys_: Sequence[str], arguments: Sequence[Argument]) -> None:
+        answer = await self._client.script(script, keys_, arguments)
+        if answer != b"ok":
+            raise Conflict(_WHY.get(answer, "the hold has changed"))
+
+    def _ttl_ms(self, open_ms: int) -> int:
+        return open_ms + self._lifetimes.collect_within_ms + self._lifetimes.retention_ms
+
+
+def _decision_event(decision: Decision, state: State) -> EventKind:
+    if decision.kind is DecisionKind.REJECT:
+        return EventKind.HOLD_REJECTED
+    return EventKind.HOLD_APPROVED if state is State.APPROVED else EventKind.HOLD_DECIDED
+
+
+def _new_id(now_ms: int) -> str:
+    """Sortable by time, unguessable: 48 bits of milliseconds, 72 of randomness, in lower-case base32."""
+    raw = now_ms.to_bytes(6, "big") + secrets.token_bytes(9)
+    # base32hex keeps the order of the bytes, which plain base32 does not.
+    return "h" + base64.b32hexencode(raw).decode().rstrip("=").lower()
+
+
+def _pairs(fields: Mapping[str, Argument]) -> list[Argument]:
+    return [item for pair in fields.items() for item in pair]
+
+
+def _as_hash(fields: Mapping[str, Argument]) -> dict[bytes, bytes]:
+    return {name.encode(): value if isinstance(value, bytes) else str(value).encode() for name, value in fields.items()}

@@ -1,0 +1,81 @@
+"""Every key that Holdpoint keeps in Redis: its type, its life, and who writes it.
+
+All keys carry the hash tag of their partition, so that each script touches one slot only on a Redis Cluster. There is
+one partition, ``{p00}``, today; nothing but this file would have to know of a second one.
+"""
+
+from __future__ import annotations
+
+from holdpoint.model import State
+
+_TAG = "hp:{p00}:"
+
+# Streams. No TTL: trimmed up to what every consumer group has acknowledged.
+EVENTS = _TAG + "events"  # stream: changes of holds, cards and configuration; the outbox of cards and ledger
+TRAFFIC = _TAG + "traffic"  # stream: requests that were never held; the outbox of the ledger alone
+
+# Indexes. No TTL: entries leave with the state, or with the retention time (janitor).
+DUE = _TAG + "due"  # zset: hold id by the time (ms) at which the timer looks at it next
+GATEWAYS = _TAG + "gateways"  # zset: gateway process by its last beat (ms); 0 when retired by a successor
+
+# Configuration. No TTL: what an operator put there.
+REVISION = _TAG + "revision"  # int: grows with every change below
+POLICY_HEAD = _TAG + "policy:head"  # int: version of the policy in force
+POLICY_VERSIONS = _TAG + "policy:versions"  # hash: version to JSON (text, by, at_ms, note)
+API_KEYS = _TAG + "keys"  # hash: key id to JSON (KeyRecord; holds the SHA-256 of the key, never the key)
+ROUTES = _TAG + "routes"  # hash: "group\tchannel" to JSON (by, at_ms); routes that were added by command
+
+
+def hold(hold_id: str) -> str:
+    """hash: one hold (see codec.py). TTL: longest possible life + retention, from the start; retention once closed."""
+    return f"{_TAG}hold:{hold_id}"
+
+
+def state(of: State) -> str:
+    """zset: the holds in this state by creation time (ms)."""
+    return f"{_TAG}state:{of.value}"
+
+
+def same(fingerprint: str) -> str:
+    """zset: holds of one requester, connection and digest whose outcome has not reached the client. TTL as the hold."""
+    return f"{_TAG}same:{fingerprint}"
+
+
+def idempotency(fingerprint: str) -> str:
+    """string: the hold id that an Idempotency-Key of one requester stands for. TTL as the hold."""
+    return f"{_TAG}idem:{fingerprint}"
+
+
+def response(hold_id: str) -> str:
+    """hash: status, headers (JSON), body of a completed hold, for replay. TTL: retention."""
+    return f"{_TAG}response:{hold_id}"
+
+
+def wake(gateway: str) -> str:
+    """stream: ids of holds whose state changed, for the gateway process that waits on them. TTL: renewed by its beat."""
+    return f"{_TAG}wake:{gateway}"
+
+
+def at(gateway: str) -> str:
+    """set: holds that a gateway process waits on or forwards. Empties with its work, or when its loss is swept."""
+    return f"{_TAG}at:{gateway}"
+
+
+def cards(hold_id: str) -> str:
+    """hash: target ("slack:C0123") to JSON (CardPlace). TTL: renewed with every change, then retention."""
+    return f"{_TAG}cards:{hold_id}"
+
+
+def lease(name: str) -> str:
+    """string: who does this work now. TTL: the lease's own."""
+    return f"{_TAG}lease:{name}"
+
+
+def session(digest: str) -> str:
+    """string: JSON of one signed-in browser, by the SHA-256 of its cookie. TTL: the session's own, from sign-in."""
+    return f"{_TAG}session:{digest}"
+
+
+def sign_in_failures(address: str) -> str:
+    """int: failed sign-ins from one address. TTL: one minute from the last."""
+    return f"{_TAG}failures:{address}"

@@ -1,0 +1,11 @@
+-- The waiter was answered with 202: nobody waits, and nobody has to return.
+-- KEYS 1 hold (hash) 2 at of the gateway (set)
+-- ARGV 1 id 2 gateway
+-- Returns 'ok', or 'gone' when this gateway does not wait for the hold (any more).
+if redis.call('HGET', KEYS[1], 'waiter') ~= ARGV[2] then
+  return 'gone'
+end
+redis.call('HINCRBY', KEYS[1], 'rev', 1)
+redis.call('HSET', KEYS[1], 'waiter', '', 'asynchronous', '1')
+redis.call('SREM', KEYS[2], ARGV[1])
+return 'ok'

@@ -1,0 +1,114 @@
+"""Looking at holds: one, many, a page of them, those that are due, and the one that a request comes back to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from holdpoint.clock import Clock
+from holdpoint.errors import NotFound
+from holdpoint.model import Hold, Requester, State
+from holdpoint.store import codec, keys
+from holdpoint.store.client import Client, as_dict
+from holdpoint.store.codec import StoredResponse
+from holdpoint.store.gateways import Gateways
+
+Page = list[Hold]  # a name of its own, because a method below is called list
+
+
+class HoldReader:
+    """Reads, changes nothing. Every method raises `StoreUnavailable` when Redis cannot do it."""
+
+    def __init__(self, client: Client, *, clock: Clock, gateways: Gateways) -> None:
+        self._client = client
+        self._clock = clock
+        self._gateways = gateways
+
+    async def find(
+        self, *, requester: Requester, connection: str, digest: str, idempotency_key: str | None, retrying: bool
+    ) -> Hold | None:
+        """The hold that this request comes back to, if there is one.
+
+        With an Idempotency-Key: the hold that the key stands for, whatever its state (compare ``original_digest``).
+        Without: the newest hold of the same requester, connection and digest whose outcome was not delivered and whose
+        client is gone; or, when the client says that it retries, the newest one at all.
+        """
+        if idempotency_key is not None:
+            idem = codec.fingerprint(requester, connection, f"key:{idempotency_key}")
+            found = await self._client.command("GET", keys.idempotency(idem))
+            return await self._get_or_none(found.decode()) if found else None
+        same = keys.same(codec.fingerprint(requester, connection, digest))
+        ids: list[bytes] = await self._client.command("ZREVRANGE", same, 0, -1)
+        for raw in ids:
+            hold = await self._get_or_none(raw.decode())
+            if hold is None or hold.asynchronous:
+                continue
+            if retrying or await self._is_abandoned(hold):
+                return hold
+        return None
+
+    async def get(self, hold_id: str) -> Hold:
+        """The hold as it is now.
+
+        Raises:
+            NotFound: there is no such hold (any more).
+        """
+        found = await self._get_or_none(hold_id)
+        if found is None:
+            raise NotFound(f"there is no hold {hold_id!r}")
+        return found
+
+    async def list(
+        self, *, state: State | None = None, limit: int = 50, cursor: str | None = None
+    ) -> tuple[Page, str | None]:
+        """Holds, newest first, and the cursor of the next page (None at the end)."""
+        # The cursor is "created_ms-id" of the last hold of the former page; ids grow with time, so the pair is a total order.
+        before, before_id = _parse_cursor(cursor)
+        found: list[tuple[int, str]] = []
+        for each in (state,) if state else State:
+            rows = await self._client.command(
+                "ZREVRANGEBYSCORE", keys.state(each), before, "-inf", "WITHSCORES", "LIMIT", 0, limit + 64
+            )
+            found += [(int(score), raw.decode()) for raw, score in zip(rows[::2], rows[1::2], strict=True)]
+        ordered = sorted((pair for pair in found if before_id is None or pair < (int(before), before_id)), reverse=True)
+        page = ordered[:limit]
+        loaded = await self.get_many([hold_id for _, hold_id in page])
+        more = len(ordered) > limit
+        return loaded, f"{page[-1][0]}-{page[-1][1]}" if more else None
+
+    async def get_many(self, ids: Sequence[str]) -> Page:
+        """Those of the holds that still exist, in the given order."""
+        rows = await self._client.pipeline([("HGETALL", keys.hold(hold_id)) for hold_id in ids]) if ids else []
+        return [codec.load_hold(as_dict(row)) for row in rows if row]
+
+    async def response(self, hold_id: str) -> StoredResponse | None:
+        """The stored response of a completed hold, if it was small enough to keep."""
+        fields = as_dict(await self._client.command("HGETALL", keys.response(hold_id)))
+        if not fields:
+            return None
+        headers = tuple((name, value) for name, value in orjson.loads(fields[b"headers"]))
+        return StoredResponse(int(fields[b"status"]), headers, fields[b"body"])
+
+    async def due(self, limit: int = 100) -> Sequence[str]:
+        """Ids of holds that the timer has to look at now."""
+        rows = await self._client.command("ZRANGEBYSCORE", keys.DUE, "-inf", self._clock(), "LIMIT", 0, limit)
+        return [raw.decode() for raw in rows]
+
+    async def count(self) -> dict[State, int]:
+        """How many holds are in each state."""
+        rows = await self._client.pipeline([("ZCARD", keys.state(each)) for each in State])
+        return dict(zip(State, rows, strict=True))
+
+    async def _get_or_none(self, hold_id: str) -> Hold | None:
+        fields = as_dict(await self._client.command("HGETALL", keys.hold(hold_id)))
+        return codec.load_hold(fields) if fields else None
+
+    async def _is_abandoned(self, hold: Hold) -> bool:
+        return not hold.waiter or not await self._gateways.is_alive(hold.waiter)
+
+
+def _parse_cursor(cursor: str | None) -> tuple[str, str | None]:
+    """``created_ms-id`` → its two halves; a cursor that is not ours starts from the beginning."""
+    created, dash, hold_id = (cursor or "").partition("-")
+    return (created, hold_id) if dash and created.isdigit() else ("+inf", None)

@@ -1,0 +1,78 @@
+"""The store: one door to everything that the processes share in Redis.
+
+``holds`` what waits · ``outbox`` what happened · ``gateways`` who waits · ``config`` policy, keys, routes · ``cards``
+where cards stand · ``leases`` who does what. Each change of a hold is one Lua script (``lua/``).
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from holdpoint.clock import Clock
+from holdpoint.settings import Settings
+from holdpoint.store.cards import Cards
+from holdpoint.store.client import Client
+from holdpoint.store.config import Config
+from holdpoint.store.gateways import Gateways
+from holdpoint.store.holds import Holds, Lifetimes
+from holdpoint.store.leases import Leases
+from holdpoint.store.outbox import Outbox
+from holdpoint.store.sessions import Sessions
+
+_DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
+
+
+class Store:
+    """Open with `Store.open`, close with `aclose`."""
+
+    def __init__(self, client: Client, *, clock: Clock, lifetimes: Lifetimes) -> None:
+        self._client = client
+        self.gateways = Gateways(client, clock=clock)
+        self.holds = Holds(client, clock=clock, lifetimes=lifetimes, gateways=self.gateways)
+        self.outbox = Outbox(client)
+        self.config = Config(client, clock=clock)
+        self.cards = Cards(client, clock=clock)
+        self.leases = Leases(client)
+        self.sessions = Sessions(client, clock=clock)
+
+    @classmethod
+    async def open(
+        cls, url: str, *, clock: Clock, retention_ms: int = 7 * _DAY_MS, collect_within_ms: int = _HOUR_MS
+    ) -> Self:
+        """A store on the Redis at ``url``, which answers now.
+
+        Raises:
+            ConfigurationError: the URL is wrong.
+            StoreUnavailable: nothing answers there.
+        """
+        store = cls(Client(url), clock=clock, lifetimes=Lifetimes(retention_ms, collect_within_ms))
+        try:
+            await store.ping()
+        except BaseException:
+            await store.aclose()
+            raise
+        return store
+
+    @classmethod
+    async def from_settings(cls, settings: Settings, *, clock: Clock) -> Self:
+        """The same, with the address and the times of the settings."""
+        return await cls.open(
+            settings.redis_url,
+            clock=clock,
+            retention_ms=int(settings.retention_s * 1000),
+            collect_within_ms=int(settings.collect_within_s * 1000),
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def ping(self) -> None:
+        """Return when Redis answers; raise `StoreUnavailable` when it does not."""
+        await self._client.command("PING")
+
+    async def information(self) -> dict[str, str]:
+        """What the server says of itself (``redis_version``, ``maxmemory_policy`` …); for ``holdpoint doctor``."""
+        text: bytes = await self._client.command("INFO")
+        return dict(line.split(":", 1) for line in text.decode().splitlines() if ":" in line)

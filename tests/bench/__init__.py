@@ -1,0 +1,14 @@
+"""How fast Holdpoint is, beside what it is compared with, in one run. ``make bench``; options in ``ARGS``.
+
+::
+
+    load (wrk, or `load.PythonLoad`) ─▶ target ─▶ upstream          core 1: load, upstream, Redis; core 0: the target
+                                        ├ direct (no target)
+                                        ├ nginx                     `nginx`
+                                        ├ bare aiohttp pass-through `bare_proxy`
+                                        └ this gateway              `holdpoint_parts`: real process, real Redis
+
+`throughput` (and streams) · `waiting` (holds held open, decision to release) · `cards` (drawn and posted) are the
+sections; `plan` says how much of each; `report` prints them, judges the targets and writes ``docs/performance.md``.
+Rounds are interleaved and medians taken: the machine changes while one measures, the ratios hardly do.
+"""

@@ -1,0 +1,133 @@
+"""Does the benchmark itself work? A few hundred requests and a few holds; nothing here says how fast anything is."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import cast
+
+import psutil  # type: ignore[import-untyped]  # it has no stubs here
+import pytest
+
+from tests.bench import upstream
+from tests.bench.load import Call, Generator, PythonLoad, Wrk, chat_body, is_whole
+from tests.bench.report import Section, Verdict, document
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_bench(*arguments: str) -> list[str]:
+    """The lines of a tiny run."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench", "--tiny", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.splitlines()
+
+
+def row(lines: list[str], start: str, second: str = "") -> list[str]:
+    """The cells of the line that starts with ``start`` and, if given, has ``second`` next."""
+    found = [line[len(start) :].split() for line in lines if line.startswith(start)]
+    return next(cells for cells in found if not second or cells[0] == second)
+
+
+def test_throughput_is_measured_and_judged(tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    lines = run_bench("--only", "throughput", "--output", str(page))
+    for target in ("direct to the upstream", "bare aiohttp pass-through", "gateway, 50 rules, recording, fsync always"):
+        for connections in ("1", "4"):
+            cells = row(lines, target, connections)
+            assert float(cells[1].replace(",", "")) > 0
+            assert cells[-1] == "0", f"errors: {cells}"
+    assert sum(line.strip().startswith(("met", "MISSED")) for line in lines) == 4  # two targets, each said twice
+    text = page.read_text()
+    assert text.count("| gateway, 50 rules, recording, fsync always |") == 3
+    assert "≥ 0.8 of the bare aiohttp proxy's throughput" in text
+    assert str(ROOT) not in text
+
+
+def test_waiting_holds_are_released_and_nothing_is_left_behind() -> None:
+    lines = run_bench("--only", "waiting")
+    for fsync in ("always", "everysec"):
+        cells = row(lines, "20 ", fsync)
+        assert float(cells[3]) > 0, cells  # from sent, p50
+        assert cells[-1] == "0", f"failed: {cells}"
+    ours = [each for each in psutil.Process().children(recursive=True) if each.is_running()]
+    assert not [each for each in ours if "tests.bench" in " ".join(each.cmdline())]
+
+
+def test_cards_are_drawn_and_posted() -> None:
+    lines = run_bench("--only", "cards")
+    posted = row(lines, "drawn and posted to Slack (fake), two for each hold")
+    assert 0 < float(posted[0]) < 10  # the first ones start the clock
+    assert float(posted[1].replace(",", "")) > 0
+    assert float(row(lines, "only drawn")[1].replace(",", "")) > 0
+
+
+def generators() -> list[str]:
+    return ["own", "wrk"] if shutil.which("wrk") else ["own"]
+
+
+@pytest.mark.parametrize("kind", generators())
+@pytest.mark.parametrize("stream", [False, True])
+async def test_generators_count_whole_answers(kind: str, stream: bool, tmp_path: Path) -> None:
+    bodies: list[bytes] = []
+    server = await upstream.serve(0, bodies.append)
+    port = server.sockets[0].getsockname()[1]
+    generator: Generator = PythonLoad() if kind == "own" else Wrk(shutil.which("wrk") or "", tmp_path)
+    call = Call(port, "/v1/chat/completions", "hp_none", chat_body(stream=stream))
+    load = await generator.run(call, connections=3, seconds=1, requests=30)
+    server.close()
+    assert load.errors == 0
+    assert load.answers == 30 if kind == "own" else load.answers > 30
+    assert 0 < load.p50 <= load.p99 < 1
+    assert set(bodies) == {chat_body(stream=stream)}
+
+
+async def test_a_refusal_is_an_error_of_the_load() -> None:
+    class Refuses(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = cast("asyncio.Transport", transport)
+
+        def data_received(self, data: bytes) -> None:
+            self.transport.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+
+    server = await asyncio.get_running_loop().create_server(Refuses, "127.0.0.1", 0)
+    call = Call(server.sockets[0].getsockname()[1], "/", "hp_none", b"{}")
+    load = await PythonLoad().run(call, connections=2, seconds=1, requests=4)
+    server.close()
+    assert (load.answers, load.errors) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("answer", "whole"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", True),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", True),
+        (upstream.COMPLETION, True),
+        (upstream.COMPLETION[:-1], False),
+        (upstream.STREAM, True),
+        (upstream.STREAM[:-1], False),
+    ],
+)
+def test_whole_answers(answer: bytes, whole: bool) -> None:
+    assert is_whole(answer) is whole
+
+
+def test_the_page_says_what_is_missed() -> None:
+    section = Section("Speed", ("who", "req/s"), [["gateway", "10"]], [
+        Verdict("fast", "10", met=False, margin="-20 %", why="it is slow"), Verdict("small", "1 KB", met=True, margin="-96 %"),
+    ])  # fmt: skip
+    page = document([section], machine="a machine", setup=["pinned"], plan="full")
+    assert "| fast | 10 | **missed** | -20 % |" in page
+    assert "| small | 1 KB | met | -96 % |" in page
+    assert "1 of 2 are missed." in page
+    assert "- It is slow." in page
+    assert "| gateway | 10 |" in page

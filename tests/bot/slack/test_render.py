@@ -1,0 +1,282 @@
+"""Every card and modal keeps Slack's rules in every state, whatever the request says; and says it inertly (promise 7)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from slack_sdk.models.blocks import Block
+from slack_sdk.models.views import View
+
+from bot.cards import CardView, card_view
+from bot.commands import Answer, Table
+from bot.slack import modals, render
+from bot.slack.text import units
+from bot.slack.views import INPUT_UNITS, MOST_INPUTS, editable_here
+from holdpoint import canonical
+from holdpoint.model import (
+    Decision,
+    DecisionKind,
+    Edit,
+    Hold,
+    Outcome,
+    Part,
+    PartRole,
+    Query,
+    Requester,
+    Requirement,
+    Risk,
+    RuleHit,
+    Span,
+    State,
+    Verdict,
+)
+from holdpoint.policy import Policy
+from holdpoint.visible import visible
+from tests.fakes.slack.rules import VIEW_BYTES, message_problems, view_bytes, view_problems
+from tests.fakes.slack.text import Seen, read_blocks, read_mrkdwn
+from tests.support.builders import make_evaluation
+
+MASKS = Policy.refuse_all().masks
+NOW = 1_700_000_000_000
+INJECTIONS = [
+    "<!channel> <!here> <@U0001> <!subteam^S1> <#C1> <https://evil.test|click> <!date^1^x|y>",
+    "```\n*bold* _it_ ~no~ `code` :smile: @here #general https://evil.test",
+    "&lt;!channel&gt; &amp;lt;",
+    "a\u202eb\u2066c\u200bd\x00e\x1bf\u2028g\ufeffh",
+    '"}], "type": "image" {{ x }} {% raw %}',
+    "\ud800",
+    " ",
+    "\n" * 50,
+    "😀" * 4000,
+    "x" * 100_000,
+    "",
+]
+
+
+def a_hold(
+    prompts: list[str],
+    *,
+    state: State = State.PENDING,
+    text: str = "fine",
+    spans: tuple[Span, ...] = (),
+    **changes: Any,
+) -> Hold:
+    roles = [PartRole.SYSTEM, PartRole.USER, PartRole.ASSISTANT, PartRole.TOOL, PartRole.DEFINITION, PartRole.PARAMETER]
+    parts = tuple(Part(f"messages/{n}/content", roles[(n + 1) % 6], prompt) for n, prompt in enumerate(prompts))
+    query = Query(
+        connection="demo", endpoint="chat/completions", model=text, parts=parts, tools=(text, text), stream=False,
+        prompt_tokens=1, max_tokens=None, uninspectable=(text,), body=b"{}",
+    )  # fmt: skip
+    evaluation = make_evaluation(
+        hits=tuple(RuleHit(f"rule-{n}", text, Verdict.REVIEW, Risk.HIGH, spans) for n in range(8)),
+        reason=text, requirements=tuple(Requirement(f"group-{n}", 2) for n in range(8)),
+    )  # fmt: skip
+    decided = Decision(
+        DecisionKind.REJECT if state is State.REJECTED else DecisionKind.APPROVE, "sam@example.com", text, ("security",),
+        "slack", NOW + 1, "d" * 64, "e" * 64, reason=text,
+        edits=tuple(Edit(p.path, text) for p in parts), before=tuple(Edit(p.path, "before") for p in parts),
+    )  # fmt: skip
+    closed = None if state in (State.PENDING, State.APPROVED, State.RELEASED) else NOW + 2
+    hold = Hold(
+        id="h0123456789abcdef0123456", rev=1, state=state, digest="d" * 64, original_digest="d" * 64, connection="demo",
+        environment="production", method="POST", target="/v1/chat/completions", query=query,
+        requester=Requester("dana@example.com", frozenset({"contractors", text[:50]}), owner=None), address="127.0.0.1",
+        evaluation=evaluation, created_ms=NOW, deadline_ms=NOW + 600_000, due_ms=NOW, justification=text,
+        decisions=() if state is State.PENDING else (decided,) * 7, closed_ms=closed, close_reason=text,
+        outcome=Outcome(200, "0" * 64, text, 3, 4, 5, 6, error=text) if state in (State.COMPLETED, State.FAILED) else None,
+    )  # fmt: skip
+    return replace(hold, **changes)
+
+
+def viewed(hold: Hold, *, limit: int | None = render.CARD_CHARACTERS) -> CardView:
+    return card_view(hold, now_ms=NOW, link_base="https://holdpoint.test", masks=MASKS, limit=limit)
+
+
+def checked(blocks: list[dict[str, Any]], text: str = "x") -> Seen:
+    """Both validators, and what a reader sees."""
+    assert message_problems(blocks) == []
+    for block in Block.parse_all(blocks):
+        assert block is not None
+        block.validate_json()
+    assert 1 <= units(text) <= 4_000
+    json.dumps(blocks).encode()
+    seen = read_blocks(blocks)
+    assert seen.notified == []
+    assert read_mrkdwn(text, verbatim=True).notified == []
+    return seen
+
+
+def checked_view(view: dict[str, Any]) -> Seen:
+    assert view_problems(view) == []
+    assert view_bytes(view) <= VIEW_BYTES
+    View(**view).validate_json()
+    seen = read_blocks(view["blocks"])
+    assert seen.notified == []
+    return seen
+
+
+@pytest.mark.promise(7)
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("text", INJECTIONS, ids=range(len(INJECTIONS)))
+def test_every_state_and_every_text_makes_a_card_that_slack_takes(state: State, text: str) -> None:
+    hold = a_hold([text] * 9, state=state, text=text)
+    view = viewed(hold)
+    checked(render.card_blocks(view), render.card_text(view))
+    checked(render.dm_blocks(view), render.dm_text(view))
+
+
+@pytest.mark.promise(7)
+@settings(max_examples=150, deadline=None)
+@given(
+    prompts=st.lists(st.text(max_size=400), max_size=8),
+    text=st.text(max_size=80),
+    state=st.sampled_from(list(State)),
+    cuts=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400)), max_size=30),
+)
+def test_arbitrary_texts(prompts: list[str], text: str, state: State, cuts: list[tuple[int, int]]) -> None:
+    spans = tuple(Span("messages/0/content", start, end) for start, end in cuts)
+    hold = a_hold(prompts, state=state, text=text, spans=spans)
+    view = viewed(hold)
+    checked(render.card_blocks(view), render.card_text(view))
+    checked(render.dm_blocks(view), render.dm_text(view))
+    whole = viewed(hold, limit=None)
+    checked_view(modals.reject_modal(view))
+    checked_view(modals.edit_modal(whole, *editable_here(whole, hold)))
+    checked_view(modals.view_modal(whole, 1))
+
+
+@pytest.mark.promise(2)
+@settings(max_examples=60, deadline=None)
+@given(prompts=st.lists(st.text(min_size=1, max_size=6_000), min_size=1, max_size=6))
+def test_the_pages_of_view_full_hold_all_of_the_text(prompts: list[str]) -> None:
+    hold = a_hold(prompts)
+    view = viewed(hold, limit=None)
+    found = ""
+    page, pages = 1, 1
+    while page <= pages:
+        modal = modals.view_modal(view, page)
+        checked_view(modal)
+        pages = int(modal["blocks"][0]["elements"][0]["text"].rpartition(" of ")[2])
+        for block in modal["blocks"]:
+            if block["type"] == "rich_text":
+                found += "".join(element["text"] for quote in block["elements"] for element in quote["elements"])
+        page += 1
+    assert found == "".join(part.plain for part in view.parts)
+    assert sorted(found) == sorted("".join(visible(prompt) for prompt in prompts))
+
+
+def test_what_matched_is_marked_and_the_rest_is_not() -> None:
+    hold = a_hold(["what is the admin password today"], spans=(Span("messages/0/content", 18, 26),))
+    runs = [
+        e
+        for b in render.card_blocks(viewed(hold))
+        if b["type"] == "rich_text"
+        for q in b["elements"]
+        if q["type"] == "rich_text_quote"
+        for e in q["elements"]
+    ]
+    assert [(run["text"], run.get("style")) for run in runs] == [
+        ("what is the admin ", None),
+        ("password", {"bold": True, "code": True}),
+        (" today", None),
+    ]
+
+
+def test_a_cut_card_says_how_much_is_missing_and_offers_all_of_it() -> None:
+    long = viewed(a_hold(["x" * 10_000]))
+    seen = checked(render.card_blocks(long))
+    assert f"Not shown here: {10_000 - render.CARD_CHARACTERS:,} characters" in seen.text
+    assert "holdpoint_view" in json.dumps(render.card_blocks(long))
+    short = viewed(a_hold(["short"]))
+    assert "Not shown here" not in checked(render.card_blocks(short)).text
+    assert "holdpoint_view" not in json.dumps(render.card_blocks(short))
+
+
+def test_many_parts_are_counted() -> None:
+    seen = checked(render.card_blocks(viewed(a_hold(["a short one"] * 30))))
+    assert f"and {30 - render.MOST_PARTS} of 30 parts" in seen.text
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.PENDING])
+def test_a_hold_that_is_not_pending_has_no_button_that_does_anything(state: State) -> None:
+    view = viewed(a_hold(["x" * 5000], state=state))
+    for blocks in (render.card_blocks(view), render.dm_blocks(view)):
+        actions = [e["action_id"] for b in blocks if b["type"] == "actions" for e in b["elements"]]
+        assert set(actions) <= {"holdpoint_open", "holdpoint_view"}
+
+
+def test_buttons_carry_hold_and_digest_and_nothing_else() -> None:
+    view = viewed(a_hold(["secret text"]))
+    values = [
+        e["value"] for b in render.card_blocks(view) if b["type"] == "actions" for e in b["elements"] if "value" in e
+    ]
+    assert set(values) == {f"{view.id} {view.digest}"}
+    assert modals.reject_modal(view)["private_metadata"] == f"{view.id} {view.digest}"
+
+
+def test_the_line_for_notifications_has_nothing_that_the_request_says() -> None:
+    hold = a_hold(["the prompt"])
+    hold = replace(hold, query=replace(hold.query, model="the model's name", tools=("the tool",)))
+    text = render.card_text(viewed(hold)) + render.dm_text(viewed(hold))
+    for word in ("the prompt", "the model", "the tool"):
+        assert word not in text
+
+
+def test_the_edit_modal_offers_what_fits_and_says_what_does_not() -> None:
+    prompts = ["fits", "x" * (INPUT_UNITS + 1), "hidden\u200bhere", "😀" * 1500, "😀" * 1501, *["more"] * 12]
+    hold = a_hold(prompts)
+    hold = replace(
+        hold, query=replace(hold.query, parts=tuple(replace(p, role=PartRole.USER) for p in hold.query.parts))
+    )
+    view = viewed(hold, limit=None)
+    inputs, elsewhere = editable_here(view, hold)
+    texts = [part.text for _, part in inputs]
+    assert len(inputs) == MOST_INPUTS
+    assert "x" * (INPUT_UNITS + 1) not in texts
+    assert "hidden\u200bhere" not in texts
+    assert "😀" * 1501 not in texts
+    assert elsewhere
+    seen = checked_view(modals.edit_modal(view, inputs, elsewhere))
+    assert "and" in seen.text
+    for block, part in inputs:
+        assert hold.query.parts[int(block.removeprefix("part-"))].path == part.path
+
+
+def test_a_modal_without_anything_to_edit_leads_to_the_inbox() -> None:
+    hold = a_hold(["x" * 5000])
+    view = viewed(hold, limit=None)
+    modal = modals.edit_modal(view, *editable_here(view, hold))
+    checked_view(modal)
+    assert "submit" not in modal
+    assert "https://holdpoint.test/review/" in json.dumps(modal)
+
+
+def test_the_largest_modals_stay_under_slacks_limit() -> None:
+    hold = a_hold(["\u4e2d" * INPUT_UNITS] * MOST_INPUTS)
+    hold = replace(
+        hold, query=replace(hold.query, parts=tuple(replace(p, role=PartRole.USER) for p in hold.query.parts))
+    )
+    view = viewed(hold, limit=None)
+    checked_view(modals.edit_modal(view, *editable_here(view, hold)))
+    checked_view(modals.view_modal(view, 1))
+
+
+@pytest.mark.parametrize("text", INJECTIONS, ids=range(len(INJECTIONS)))
+def test_answers_to_commands(text: str) -> None:
+    lines = (visible(text)[:5000],) * 3
+    table = Table(("a", "b"), ((visible(text)[:500], "x"),) * 20)
+    cards = tuple(viewed(a_hold([text], text=text)) for _ in range(12))
+    for answer in (Answer(True, lines, table, cards), Answer(False), Answer(True, table=table)):
+        checked(modals.answer_blocks(answer), modals.answer_text(answer))
+
+
+def test_the_same_hold_is_drawn_the_same_at_any_time() -> None:
+    hold = a_hold(["x"])
+    assert canonical.serialise(render.card_blocks(viewed(hold))) == canonical.serialise(
+        render.card_blocks(viewed(hold))
+    )

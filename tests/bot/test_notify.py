@@ -1,0 +1,266 @@
+"""Events become cards: once, in the end always true, with one bot at work and every event acknowledged after its effect."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from bot.drawer import Drawer
+from bot.notify import Notifier
+from holdpoint.errors import ChannelUnavailable
+from holdpoint.live import Live
+from holdpoint.model import EventKind, Hold, Requester, State
+from holdpoint.store import Store
+from holdpoint.tasks import Tasks
+from tests.bot.board import Board
+from tests.conftest import MovingClock
+from tests.support.builders import make_decision, make_draft
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
+
+POLICY = """
+version: 1
+connections:
+  demo: {upstream: "http://127.0.0.1:9000", protocol: openai, environment: production}
+groups:
+  contractors: {members: [dana@example.com]}
+  security: {members: [sam@example.com]}
+  platform-leads: {members: [lee@example.com]}
+routes:
+  - {group: contractors, channels: ["teams:one", "teams:two", "slack:C0OTHER"]}
+  - {group: platform-leads, channels: ["teams:leads"]}
+  - {group: "*", channels: ["teams:rest"]}
+"""
+DM = "teams:dm:dana@example.com"
+
+Start = Callable[[Board], Awaitable[Notifier]]
+
+
+@pytest.fixture
+async def live(store: Store, clock: MovingClock) -> Live:
+    await store.config.push_policy(POLICY, expect=0, by="test")
+    live = Live(store, clock=clock)
+    await live.look()
+    return live
+
+
+@pytest.fixture
+async def tasks() -> AsyncIterator[Tasks]:
+    tasks = Tasks()
+    yield tasks
+    await tasks.aclose()
+
+
+@pytest.fixture
+def start(store: Store, live: Live, clock: MovingClock, tasks: Tasks) -> Start:
+    """Start one more bot on the board."""
+    numbers = iter(range(100))
+
+    async def begin(board: Board) -> Notifier:
+        notifier = Notifier(store, Drawer(store, live, board, clock=clock), holder=f"bot-{next(numbers)}")
+        tasks.start("notifier", notifier.run())
+        return notifier
+
+    return begin
+
+
+async def held(store: Store, requester: Requester | None = None) -> Hold:
+    draft = make_draft()
+    if requester is not None:
+        draft = replace(draft, requester=requester)
+    return await store.holds.hold(draft, gateway="g1", idempotency_key=None)
+
+
+async def approve(store: Store, hold: Hold) -> Hold:
+    return await store.holds.decide(hold, make_decision(hold), state=State.APPROVED, body=None)
+
+
+async def acknowledged(store: Store) -> None:
+    async def done() -> bool:
+        return await store.outbox.lag("events", group="cards:teams") == 0
+
+    await wait_until(done, "every event is acknowledged")
+
+
+async def test_a_hold_is_shown_where_its_routes_lead(store: Store, start: Start) -> None:
+    board = Board()
+    await start(board)
+    await held(store)
+    await acknowledged(store)
+    assert sorted(board.posts) == [DM, "teams:one", "teams:two"]
+
+
+async def test_requesters_without_a_route_of_their_own_have_that_of_everybody_else(store: Store, start: Start) -> None:
+    board = Board()
+    await start(board)
+    await held(store, Requester("robot", frozenset({"others"})))
+    await held(store, Requester("robot", frozenset({"others"}), owner="lee@example.com"))
+    await acknowledged(store)
+    assert sorted(board.posts) == ["teams:dm:lee@example.com", "teams:rest", "teams:rest"]
+
+
+async def test_an_escalation_adds_the_routes_of_the_group_that_joined(store: Store, start: Start) -> None:
+    board = Board()
+    await start(board)
+    hold = await held(store)
+    await acknowledged(store)
+    await store.holds.escalate(hold)
+    await acknowledged(store)
+    assert sorted(board.posts) == [DM, "teams:leads", "teams:one", "teams:two"]
+
+
+@pytest.mark.promise(4)
+async def test_every_change_reaches_every_copy_and_is_recorded(store: Store, start: Start) -> None:
+    board = Board()
+    await start(board)
+    hold = await held(store)
+    await acknowledged(store)
+    hold = await approve(store, hold)
+    await acknowledged(store)
+    for target in (DM, "teams:one", "teams:two"):
+        assert board.texts(target) == ["approved 1"]
+    places = await store.cards.all(hold.id)
+    assert {place.shown_rev for place in places.values()} == {hold.rev}
+    await store.outbox.read("events", group="t", block_ms=1, count=100)
+    events = await store.outbox.read("events", group="t", block_ms=1, count=100)
+    shown = [(e.data["target"], e.data["rev"], e.data["view"]) for e in events if e.kind is EventKind.CARD_SHOWN]
+    assert sorted(shown) == sorted(
+        (t, r, v) for t in (DM, "teams:one", "teams:two") for r, v in ((1, "pending 0"), (hold.rev, "approved 1"))
+    )
+
+
+async def test_a_change_that_shows_nothing_new_sends_nothing(store: Store, start: Start) -> None:
+    board = Board()
+    await start(board)
+    hold = await held(store)
+    await acknowledged(store)
+    await store.holds.leave(hold.id, gateway="g1", grace_ms=60_000)
+    await acknowledged(store)
+    assert board.updates == []
+    assert (await store.cards.all(hold.id))["teams:one"].shown_rev == (await store.holds.get(hold.id)).rev
+
+
+async def test_events_that_come_while_a_card_is_drawn_make_one_update(store: Store, start: Start) -> None:
+    board = Board()
+    board.gate = asyncio.Event()
+    await start(board)
+    hold = await held(store)
+    await wait_until(lambda: board.busy == 3, "the copies are being posted")
+    for number in range(10):
+        hold = await store.holds.decide(hold, make_decision(hold, by=f"r{number}"), state=State.PENDING, body=None)
+    board.gate.set()
+    await acknowledged(store)
+    assert board.texts("teams:one") == ["pending 10"]
+    assert len(board.updates) <= 2 * 3
+
+
+async def test_many_holds_are_drawn_at_the_same_time_but_not_too_many(store: Store, start: Start) -> None:
+    board = Board()
+    board.gate = asyncio.Event()
+    await start(board)
+    for _ in range(30):
+        await held(store, Requester("robot", frozenset({"others"})))
+    await wait_until(lambda: board.busy == 16, "sixteen are being drawn")
+    board.gate.set()
+    await acknowledged(store)
+    assert (len(board.posts), board.most_busy) == (30, 16)
+
+
+async def test_a_copy_that_fails_for_long_holds_up_neither_other_copies_nor_other_holds(
+    store: Store, start: Start
+) -> None:
+    board = Board()
+    await start(board)
+    board.fail["teams:one"] = [ChannelUnavailable("down", retry_after_seconds=3600)] * 100
+    first = await held(store)
+    other = await held(store, Requester("robot", frozenset({"others"})))
+    await wait_until(lambda: len(board.texts("teams:two")) == 1 and board.texts("teams:rest"), "the others are there")
+    assert await store.outbox.lag("events", group="cards:teams") > 0
+    assert set(await store.cards.all(other.id)) == {"teams:rest"}
+    await approve(store, first)
+    await wait_until(lambda: board.texts("teams:two") == ["approved 1"], "a new event does not wait")
+    await acknowledged(store)  # a card that nobody can decide on any more is not posted
+    assert board.texts("teams:one") == []
+
+
+async def test_an_outage_is_waited_out(store: Store, start: Start) -> None:
+    board = Board()
+    for target in (DM, "teams:one", "teams:two"):
+        board.fail[target] = [ChannelUnavailable("down"), ChannelUnavailable("slow down", retry_after_seconds=0.01)]
+    await start(board)
+    await held(store)
+    await acknowledged(store)
+    assert sorted(board.posts) == [DM, "teams:one", "teams:two"]
+
+
+@pytest.mark.promise(3)
+async def test_a_post_whose_answer_was_lost_is_found_again(store: Store, start: Start) -> None:
+    board = Board()
+    board.fail_after["teams:one"] = [ChannelUnavailable("reset")]
+    await start(board)
+    await held(store)
+    await acknowledged(store)
+    assert board.posts.count("teams:one") == 1
+    assert board.texts("teams:one") == ["pending 0"]
+
+
+async def test_what_was_certainly_not_posted_is_not_looked_for(store: Store, start: Start) -> None:
+    board = Board()
+    board.fail["teams:one"] = [ChannelUnavailable("limited", retry_after_seconds=0.01)] * 3
+    await start(board)
+    await held(store)
+    await acknowledged(store)
+    assert (board.texts("teams:one"), board.finds) == (["pending 0"], 0)
+
+
+async def test_what_was_read_and_not_acknowledged_is_drawn_by_the_next_bot(store: Store, start: Start) -> None:
+    await store.outbox.read("events", group="cards:teams", block_ms=1, count=100)
+    holds = [await held(store) for _ in range(250)]  # more than one page
+    assert len(await store.outbox.read("events", group="cards:teams", block_ms=1, count=1000)) > 200
+    board = Board()
+    await start(board)
+    await acknowledged(store)
+    assert board.posts.count("teams:one") == len(holds)
+
+
+async def test_one_bot_works_and_another_takes_over(store: Store, start: Start, tasks: Tasks) -> None:
+    board = Board()
+    first, second = await start(board), await start(board)
+    await wait_until(lambda: first.leading or second.leading, "one leads")
+    await held(store)
+    await acknowledged(store)
+    assert first.leading != second.leading
+    # The first is thrown out, as after a pause that was longer than its lease.
+    await store.leases.release("cards:teams", holder="bot-0" if first.leading else "bot-1")
+    assert await store.leases.hold("cards:teams", holder="somebody else", ttl_ms=60_000)
+    await wait_until(lambda: not first.leading and not second.leading, "it notices")
+    await store.leases.release("cards:teams", holder="somebody else")
+    await held(store)
+    await acknowledged(store)
+    assert board.posts.count("teams:one") == 2
+
+
+async def test_redis_may_be_away_for_a_while(redis_server: RedisServer, clock: MovingClock, tasks: Tasks) -> None:
+    store = await Store.open(redis_server.url, clock=clock)
+    await store.config.push_policy(POLICY, expect=0, by="test")
+    live = Live(store, clock=clock)
+    await live.look()
+    board = Board()
+    notifier = Notifier(store, Drawer(store, live, board, clock=clock), holder="bot")
+    tasks.start("notifier", notifier.run())
+    first = await held(store)
+    await acknowledged(store)
+    redis_server.kill()
+    await wait_until(lambda: not notifier.leading, "the bot notices")
+    redis_server.start()
+    await wait_until(lambda: notifier.leading, "it leads again")
+    await approve(store, first)
+    second = await held(store)
+    await acknowledged(store)
+    assert board.texts("teams:one") == ["approved 1", "pending 0"]
+    assert second.id
+    await tasks.aclose()
+    await store.aclose()

@@ -1,0 +1,61 @@
+"""Fixtures of the whole suite: a real Redis, an opened store, a clock that moves by hand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import redis
+
+from holdpoint.clock import now_ms
+from holdpoint.store import Store
+from tests.support.redis_server import RedisServer
+
+
+class MovingClock:
+    """A clock that tests move by hand; starts at the real time."""
+
+    def __init__(self) -> None:
+        self.ms = now_ms()
+
+    def __call__(self) -> int:
+        return self.ms
+
+    def forward(self, *, seconds: float) -> None:
+        self.ms += int(seconds * 1000)
+
+
+@pytest.fixture(scope="session")
+def shared_redis() -> Iterator[RedisServer]:
+    server = RedisServer(fsync="everysec")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def redis_url(shared_redis: RedisServer) -> str:
+    """An empty database of a server that all tests share; do not kill it (see `redis_server`)."""
+    with redis.Redis.from_url(shared_redis.url) as client:
+        client.flushall()
+    return shared_redis.url
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A server of this test's own, to kill and restart."""
+    server = RedisServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def clock() -> MovingClock:
+    return MovingClock()
+
+
+@pytest.fixture
+async def store(redis_url: str, clock: MovingClock) -> AsyncIterator[Store]:
+    """A store on an empty Redis, with the hand-moved clock."""
+    opened = await Store.open(redis_url, clock=clock)
+    yield opened
+    await opened.aclose()

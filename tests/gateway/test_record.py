@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import redis
+
+from gateway.record import Recorder
+from holdpoint.clock import now_ms
+from holdpoint.errors import StoreUnavailable
+from holdpoint.model import EventKind
+from holdpoint.store import Entry, Store
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
+
+
+def entry(number: int, size: int = 10) -> Entry:
+    return Entry("traffic", EventKind.REQUEST_ALLOWED, f"r{number}", now_ms(), b'{"x":"' + b"y" * size + b'"}')
+
+
+async def _round_trips(url: str) -> int:
+    with redis.Redis.from_url(url) as client:
+        return int(client.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0))
+
+
+async def test_entries_of_one_moment_are_one_round_trip(redis_url: str) -> None:
+    store = await Store.open(redis_url, clock=now_ms)
+    recorder = Recorder(store)
+    recorder.start()
+    await recorder.record(entry(0))
+    before = await _round_trips(redis_url)
+    await asyncio.gather(*(recorder.record(entry(number)) for number in range(1, 101)))
+    assert await _round_trips(redis_url) - before <= 2
+    await store.outbox.read("traffic", group="g", block_ms=1, count=1)
+    events = await store.outbox.read("traffic", group="g", block_ms=1, count=1000)
+    assert [event.subject for event in events] == [f"r{number}" for number in range(101)]
+    await recorder.stop()
+    await store.aclose()
+
+
+async def test_large_entries_are_spread_over_several(redis_url: str) -> None:
+    store = await Store.open(redis_url, clock=now_ms)
+    recorder = Recorder(store)
+    recorder.start()
+    await recorder.record(entry(0))
+    before = await _round_trips(redis_url)
+    await asyncio.gather(*(recorder.record(entry(number, 3_000_000)) for number in range(1, 10)))
+    assert await _round_trips(redis_url) - before >= 3
+    await recorder.stop()
+    await store.aclose()
+
+
+@pytest.mark.promise(1)
+async def test_when_redis_is_lost_every_caller_hears_it(redis_server: RedisServer) -> None:
+    store = await Store.open(redis_server.url, clock=now_ms)
+    recorder = Recorder(store)
+    recorder.start()
+    redis_server.kill()
+    answers = await asyncio.gather(*(recorder.record(entry(n)) for n in range(5)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [StoreUnavailable] * 5
+    await recorder.stop()
+    await store.aclose()
+
+
+async def test_who_waits_at_the_end_hears_it(redis_server: RedisServer) -> None:
+    store = await Store.open(redis_server.url, clock=now_ms)
+    recorder = Recorder(store)
+    recorder.start()
+    redis_server.pause()
+    waiting = [asyncio.ensure_future(recorder.record(entry(n))) for n in range(2)]
+    await asyncio.sleep(0)
+    await recorder.stop()
+    redis_server.resume()
+    for each in waiting:
+        with pytest.raises(StoreUnavailable):
+            await each
+    await store.aclose()
+
+
+async def test_what_is_unsettled_is_written_once_redis_is_back(redis_server: RedisServer) -> None:
+    store = await Store.open(redis_server.url, clock=now_ms)
+    recorder = Recorder(store)
+    recorder.start()
+    redis_server.kill()
+    tried = 0
+
+    async def write() -> None:
+        nonlocal tried
+        tried += 1
+        await store.outbox.append([entry(1)])
+
+    recorder.settle("a test", write)
+    await wait_until(lambda: tried >= 2, "it was tried twice")
+    redis_server.start()
+    async with asyncio.timeout(5):
+        await recorder.settled()
+    await store.outbox.read("traffic", group="g", block_ms=1, count=1)
+    assert [e.subject for e in await store.outbox.read("traffic", group="g", block_ms=1, count=9)] == ["r1"]
+    await recorder.stop()
+    await store.aclose()
+
+
+async def test_a_recorder_that_dies_says_so_and_nobody_waits_for_it(store: Store) -> None:
+    deaths: list[str] = []
+    recorder = Recorder(store, on_death=lambda name, _error: deaths.append(name))
+    recorder.start()
+    with pytest.raises(StoreUnavailable):
+        await recorder.record(Entry("no such stream", EventKind.REQUEST_ALLOWED, "r1", 1, b"{}"))
+    await wait_until(lambda: deaths == ["record"], "the death is told")
+    await recorder.stop()

@@ -1,0 +1,135 @@
+"""Redis is lost at each step of the route: the answer is a refusal, and nothing reaches the model that may not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from holdpoint.model import State
+from tests.gateway.model import Model, Received, http
+from tests.gateway.world import CLEAN, RISKY, World, running_world
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+async def lost(redis_server: RedisServer, model: Model) -> AsyncIterator[World]:
+    async with running_world(redis_server.url, model.url) as running:
+        yield running
+
+
+@pytest.mark.promise(1)
+@pytest.mark.parametrize("prompt", [CLEAN, RISKY, "BEGIN PRIVATE KEY"], ids=["clean", "risky", "blocked"])
+async def test_lost_before_the_request(prompt: str, lost: World, redis_server: RedisServer, model: Model) -> None:
+    redis_server.kill()
+    async with lost.chat(prompt) as answer:
+        assert answer.status == 503
+        assert (await answer.json())["error"]["code"] == "unavailable"
+        assert int(answer.headers["retry-after"]) > 0
+        assert "x-should-retry" not in answer.headers
+    assert not model.received
+
+
+@pytest.mark.promise(1)
+async def test_stalled_before_the_request(lost: World, redis_server: RedisServer, model: Model) -> None:
+    redis_server.pause()
+    async with lost.chat(CLEAN) as answer:
+        assert answer.status == 503
+    redis_server.resume()
+    assert not model.received
+
+
+@pytest.mark.promise(3)
+async def test_lost_while_waiting(lost: World, redis_server: RedisServer, model: Model) -> None:
+    asking = asyncio.ensure_future(lost.chat(RISKY).__aenter__())
+    (hold,) = await lost.held()
+    redis_server.restart()
+    await lost.redis_is_back()
+    await lost.approve(hold)
+    async with await asking as answer:
+        assert answer.status == 200
+    assert len(model.received) == 1
+
+
+@pytest.mark.promise(1)
+async def test_lost_before_the_answer_was_recorded(lost: World, redis_server: RedisServer, model: Model) -> None:
+    async def behave(received: Received) -> None:
+        redis_server.kill()
+        received.writer.write(http(b'{"choices":[]}'))
+
+    model.behave = behave
+    async with lost.chat(CLEAN) as answer:
+        assert answer.status == 503
+        assert b"choices" not in await answer.read()
+    redis_server.start()
+    await lost.redis_is_back()
+    events = []
+
+    async def completed() -> bool:
+        events.extend(await lost.events("traffic"))
+        return [event.kind.value for event in events] == ["request.allowed", "request.completed"]
+
+    await wait_until(completed, "the outcome is recorded once Redis is back")
+
+
+@pytest.mark.promise(3)
+async def test_lost_between_release_and_close(lost: World, redis_server: RedisServer, model: Model) -> None:
+    async def behave(received: Received) -> None:
+        redis_server.kill()
+        received.writer.write(http(b'{"choices":[]}'))
+
+    model.behave = behave
+    asking = asyncio.ensure_future(lost.chat(RISKY, headers={"Idempotency-Key": "k"}).__aenter__())
+    (hold,) = await lost.held()
+    await lost.approve(hold)
+    async with await asking as answer:
+        assert answer.status == 503
+        assert answer.headers["x-should-retry"] == "false"
+        assert answer.headers["x-holdpoint-hold"] == hold.id
+    redis_server.start()
+    await lost.redis_is_back()
+    await lost.state(hold.id, State.COMPLETED)
+
+    async def replayed() -> bool:
+        async with lost.chat(RISKY, headers={"Idempotency-Key": "k"}) as answer:
+            return answer.status == 200
+
+    await wait_until(replayed, "the answer can be had")
+    assert len(model.received) == 1
+
+
+@pytest.mark.promise(1)
+async def test_a_client_that_leaves_while_redis_is_lost_is_noted_later(
+    lost: World, redis_server: RedisServer, model: Model
+) -> None:
+    asking = asyncio.ensure_future(lost.chat(RISKY).__aenter__())
+    (hold,) = await lost.held()
+    redis_server.kill()
+    asking.cancel()
+    redis_server.start()
+    await lost.redis_is_back()
+
+    async def noted() -> bool:
+        return (await lost.store.holds.get(hold.id)).left_ms is not None
+
+    await wait_until(noted, "the hold knows that its client left")
+    assert not model.received
+
+
+async def test_readiness_follows_redis(lost: World, redis_server: RedisServer) -> None:
+    redis_server.kill()
+    async with lost.http.get(f"{lost.gateway.url}/readyz") as answer:
+        assert answer.status == 503
+    redis_server.start()
+    await lost.redis_is_back()
+
+    async def ready() -> bool:
+        async with lost.http.get(f"{lost.gateway.url}/readyz") as answer:
+            return (await answer.json())["problems"] == [
+                "connection locked: the environment variable HOLDPOINT_TEST_CREDENTIAL is missing",
+                "connection keyless: the environment variable HOLDPOINT_TEST_NOT_SET is missing",
+            ]
+
+    await wait_until(ready, "only the missing credentials are left")

@@ -1,0 +1,168 @@
+"""The server's side of the door: framing, keep-alive, pipelining, and a client that goes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.transport import BodyBroken, BodyTooLarge, BodyTooSlow, ClientGone, Reply, Request
+from gateway.transport.aiohttp_server import AiohttpServer
+from tests.gateway.raw import raw_client
+
+Serve = Callable[[Request, Reply], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(serve: Serve) -> AsyncIterator[int]:
+    server = await AiohttpServer.open("127.0.0.1", 0, serve, write_timeout_s=0.3)
+    await server.start_accepting()
+    try:
+        yield server.port
+    finally:
+        await server.aclose(0.2)
+
+
+async def echo(request: Request, reply: Reply) -> None:
+    """Says what it understood."""
+    try:
+        body = (await request.body(100, 0.2)).decode()
+    except (BodyTooLarge, BodyTooSlow, BodyBroken) as error:
+        body = type(error).__name__
+    answer = json.dumps([request.method, request.path, request.query, request.peer, body]).encode()
+    reply.start(200, [("content-length", str(len(answer)))])
+    await reply.end(answer)
+
+
+async def chunks(_request: Request, reply: Reply) -> None:
+    reply.start(200, [("content-type", "text/plain")])
+    await reply.write(b"one")
+    await reply.end(b"two")
+
+
+def get(path: str, *headers: str, version: str = "1.1") -> bytes:
+    return f"GET {path} HTTP/{version}\r\nHost: x\r\n{''.join(h + chr(13) + chr(10) for h in headers)}\r\n".encode()
+
+
+async def test_a_request_is_seen_as_it_was_sent() -> None:
+    async with serving(echo) as port, raw_client(port) as client:
+        await client.send(b"POST /a%2Fb/../c?x=%20 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi")
+        _, headers = await client.head()
+        body = await client.reader.readexactly(int(headers["content-length"]))
+    assert json.loads(body) == ["POST", "/a%2Fb/../c", "x=%20", "127.0.0.1", "hi"]
+
+
+async def test_pipelined_requests_are_answered_in_order() -> None:
+    async with serving(echo) as port, raw_client(port) as client:
+        await client.send(get("/1") + get("/2") + get("/3"))
+        for number in ("/1", "/2", "/3"):
+            _, headers = await client.head()
+            assert json.loads(await client.reader.readexactly(int(headers["content-length"])))[1] == number
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\n", "BodyTooLarge"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n" + b"x" * 101 + b"\r\n", "BodyTooLarge"),
+(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab", "BodyTooSlow"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", "BodyTooSlow"),
+    ],
+)  # fmt: skip
+async def test_bodies_that_are_not_read(raw: bytes, expected: str) -> None:
+    async with serving(echo) as port, raw_client(port) as client:
+        await client.send(raw)
+        _, headers = await client.head()
+        body = await client.reader.readexactly(int(headers["content-length"]))
+        assert expected in body.decode()
+        assert headers.get("connection") == "close"
+
+
+async def test_bad_framing_in_the_middle_of_a_body() -> None:
+    begun = asyncio.Event()
+    found: list[str] = []
+
+    async def read(request: Request, reply: Reply) -> None:
+        begun.set()
+        with pytest.raises(BodyBroken):
+            await request.body(100, 5)
+        found.append("broken")
+        reply.start(400, [("content-length", "0")])
+        await reply.end()
+
+    async with serving(read) as port, raw_client(port) as client:
+        await client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await begun.wait()
+        await client.send(b"zz\r\n")
+        assert (await client.head())[0] == 400
+    assert found == ["broken"]
+
+
+async def test_chunks_for_11_and_the_end_of_the_connection_for_10() -> None:
+    async with serving(chunks) as port:
+        async with raw_client(port) as client:
+            await client.send(get("/"))
+            _, headers = await client.head()
+            assert headers["transfer-encoding"] == "chunked"
+            assert await client.reader.readuntil(b"0\r\n\r\n") == b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
+        async with raw_client(port) as client:
+            await client.send(get("/", version="1.0"))
+            _, headers = await client.head()
+            assert "transfer-encoding" not in headers
+            assert await client.rest() == b"onetwo"
+
+
+async def test_a_reply_that_is_not_ended_is_cut() -> None:
+    async def half(_request: Request, reply: Reply) -> None:
+        reply.start(200, [])
+        await reply.write(b"one")
+
+    async with serving(half) as port, raw_client(port) as client:
+        await client.send(get("/"))
+        await client.head()
+        assert await client.rest() == b"3\r\none\r\n"
+
+
+async def test_a_client_that_goes_is_told_of_once() -> None:
+    told: list[str] = []
+    gone = asyncio.Event()
+
+    async def wait(request: Request, reply: Reply) -> None:
+        request.on_disconnect(lambda: (told.append("once"), gone.set()))
+        await gone.wait()
+        assert request.disconnected
+        request.on_disconnect(lambda: told.append("at once"))
+        reply.start(200, [])
+        with pytest.raises(ClientGone):
+            await reply.end(b"x")
+
+    async with serving(wait) as port, raw_client(port) as client:
+        await client.send(get("/"))
+        await asyncio.sleep(0)
+        client.vanish()
+        async with asyncio.timeout(5):
+            await gone.wait()
+    assert told == ["once", "at once"]
+
+
+async def endlessly(reply: Reply) -> None:
+    while True:
+        await reply.write(b"x" * 65_536)
+
+
+async def test_a_client_that_does_not_read_is_dropped() -> None:
+    dropped = asyncio.Event()
+
+    async def flood(_request: Request, reply: Reply) -> None:
+        reply.start(200, [])
+        with pytest.raises(ClientGone):
+            await endlessly(reply)
+        dropped.set()
+
+    async with serving(flood) as port, raw_client(port) as client:
+        await client.send(get("/"))
+        async with asyncio.timeout(10):
+            await dropped.wait()

@@ -1,0 +1,56 @@
+"""The root: exit codes, one line per error, nothing of a terminal's control in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.cli import Cli
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["frobnicate"], "holdpoint: No such command 'frobnicate'. (see holdpoint --help)"),
+        (["keys", "create"], "holdpoint: Missing option '--principal'. (see holdpoint keys create --help)"),
+        (["policy", "push", "nowhere.yaml"], "holdpoint: nowhere.yaml: No such file or directory"),
+        (["demo", "--port", "99999"], "holdpoint: Invalid value for '--port'"),
+        (["frob\x1b[2Jnicate"], "holdpoint: No such command 'frob\\x1b[2Jnicate'"),
+    ],
+)
+def test_usage_and_configuration_are_one_line_and_exit_2(arguments: list[str], said: str, cli: Cli) -> None:
+    ended = cli(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(said)
+    assert ended.err.count("\n") == 1
+    assert "\x1b" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"HOLDPOINT_GATEWAY_PORT": "many"}, "holdpoint: HOLDPOINT_GATEWAY_PORT: "),
+        ({"HOLDPOINT_REDIS_URL": "http://example.com"}, "holdpoint: HOLDPOINT_REDIS_URL: not a redis://"),
+        ({"HOLDPOINT_REDIS_URL": "unix:///nowhere/redis.sock"}, "holdpoint: Redis: ConnectionError"),
+        ({"HOLDPOINT_LOG_LEVEL": "LOUD"}, "holdpoint: HOLDPOINT_LOG_LEVEL: "),
+    ],
+)
+def test_a_wrong_setting_is_one_line_and_exit_2(settings: dict[str, str], said: str, cli: Cli) -> None:
+    ended = cli("keys", "list", settings=settings)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(said)
+    assert ended.err.count("\n") == 1
+
+
+def test_the_help_names_every_command_of_the_design(cli: Cli) -> None:
+    ended = cli("--help")
+    assert ended.code == 0
+    for name in ("demo", "up", "gateway", "bot", "policy", "keys", "holds", "audit", "doctor"):
+        assert f"  {name} " in ended.out
+
+
+def test_without_a_redis_url_a_command_brings_its_own_server_and_keeps_what_it_wrote(cli: Cli) -> None:
+    embedded = {"HOLDPOINT_REDIS_URL": ""}
+    created = cli("keys", "create", "--principal", "dana@example.com", "--json", settings=embedded)
+    assert created.code == 0
+    listed = cli("keys", "list", "--json", settings=embedded)
+    assert [key["id"] for key in listed.json["keys"]] == [created.json["id"]]

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import socket
+from importlib import resources
+
+import redis
+
+from tests.support.cli import Cli
+from tests.support.redis_server import RedisServer
+
+SAMPLE = (resources.files("holdpoint.demo") / "policy.yaml").read_text()
+ANY_PORTS = {"HOLDPOINT_GATEWAY_PORT": "0", "HOLDPOINT_BOT_PORT": "0"}
+
+
+def grades(cli: Cli, **settings: str) -> dict[str, str]:
+    """check → grade, after a run whose exit code agrees with them."""
+    ended = cli("doctor", "--json", settings=ANY_PORTS | settings)
+    found = {check["check"]: check["grade"] for check in ended.json["checks"]}
+    assert ended.code == (1 if "fail" in found.values() else 0)
+    assert ended.json["healthy"] == (ended.code == 0)
+    return found
+
+
+def test_all_is_well(cli: Cli) -> None:
+    assert cli("policy", "push", "-", stdin=SAMPLE).code == 0
+    cli("keys", "create", "--principal", "sam@example.com", "--role", "reviewer")
+    assert set(grades(cli).values()) == {"ok"}
+    table = cli("doctor", settings=ANY_PORTS)
+    assert table.code == 0
+    assert "append-only file" in table.out
+
+
+def test_what_is_missing_is_named(cli: Cli) -> None:
+    found = grades(cli)
+    assert (found["policy"], found["keys"], found["redis"]) == ("fail", "warn", "ok")
+
+
+def test_a_redis_that_loses_or_evicts_fails(cli: Cli, redis_server: RedisServer) -> None:
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.config_set("appendonly", "no")
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    found = grades(cli, HOLDPOINT_REDIS_URL=redis_server.url)
+    assert (found["persistence"], found["eviction"]) == ("fail", "fail")
+
+
+def test_no_redis_a_taken_port_a_bad_ledger_and_half_of_slack_fail(cli: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        found = grades(
+            cli,
+            HOLDPOINT_REDIS_URL="unix:///nowhere.sock",
+            HOLDPOINT_GATEWAY_PORT=str(taken.getsockname()[1]),
+            HOLDPOINT_LEDGER_URL="sqlite:////dev/null/ledger.sqlite3",
+            SLACK_BOT_TOKEN="xoxb-1",
+        )
+    assert found["redis"] == found["gateway port"] == found["ledger"] == found["slack"] == "fail"
+    assert found["bot port"] == "ok"
+
+
+def test_wrong_settings_are_findings_too(cli: Cli) -> None:
+    ended = cli("doctor", "--json", settings={"HOLDPOINT_BOT_PORT": "x"})
+    assert ended.code == 1
+    assert ended.json["checks"][0]["grade"] == "fail"
+
+
+def test_a_missing_credential_is_a_warning(cli: Cli) -> None:
+    text = SAMPLE.replace("environment: production}", "environment: production, credential: env:NOT_SET_ANYWHERE}")
+    assert cli("policy", "push", "-", stdin=text).code == 0
+    assert grades(cli)["credentials"] == "warn"

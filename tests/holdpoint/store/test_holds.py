@@ -1,0 +1,294 @@
+"""Holds on a real Redis: waiting, coming back, one release, deadlines, what is kept and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from holdpoint.errors import Conflict, NotFound, StoreUnavailable
+from holdpoint.model import Requester, State
+from holdpoint.store import Store, StoredResponse
+from holdpoint.store.gateways import GONE_AFTER_MS
+from tests.conftest import MovingClock
+from tests.support.builders import DANA, OUTCOME, hold_in, make_decision, make_draft, make_evaluation
+from tests.support.redis_server import RedisServer
+
+S = State
+
+
+@pytest.fixture
+async def gateway(store: Store) -> str:
+    return await store.gateways.start("gw")
+
+
+async def find(
+    store: Store, *, key: str | None = None, retrying: bool = False, requester: Requester = DANA
+) -> str | None:
+    draft = make_draft()
+    hold = await store.holds.find(
+        requester=requester, connection="demo", digest=draft.digest, idempotency_key=key, retrying=retrying
+    )
+    return hold.id if hold else None
+
+
+async def test_a_hold_reads_back_as_it_was_written(store: Store, gateway: str) -> None:
+    written = await store.holds.hold(make_draft(), gateway=gateway, idempotency_key=None)
+    assert await store.holds.get(written.id) == written
+    assert written.query == make_draft().query
+    assert written.deadline_ms - written.created_ms == 600_000
+    assert written.due_ms - written.created_ms == 300_000, "the first escalation comes before the deadline"
+
+
+@pytest.mark.promise(3)
+async def test_one_approval_is_one_release_whoever_asks(store: Store, gateway: str) -> None:
+    hold = await hold_in(store, S.APPROVED, gateway=gateway)
+    answers = await asyncio.gather(
+        *(store.holds.release(hold.id, gateway=f"gateway#{n}") for n in range(20)), return_exceptions=True
+    )
+    assert sum(not isinstance(answer, BaseException) for answer in answers) == 1
+    assert sum(isinstance(answer, Conflict) for answer in answers) == 19
+
+
+@pytest.mark.promise(3)
+async def test_the_same_attempt_may_ask_again_after_a_lost_answer(store: Store, gateway: str) -> None:
+    hold = await hold_in(store, S.APPROVED, gateway=gateway)
+    await store.holds.release(hold.id, gateway=gateway, token="one")
+    again = await store.holds.release(hold.id, gateway=gateway, token="one")
+    assert again.state is S.RELEASED
+    with pytest.raises(Conflict):
+        await store.holds.release(hold.id, gateway=gateway, token="two")
+    with pytest.raises(Conflict):
+        await store.holds.release(hold.id, gateway="other#1", token="one")
+
+
+@pytest.mark.promise(5)
+async def test_of_many_decisions_at_once_one_counts(store: Store, gateway: str) -> None:
+    hold = await hold_in(store, S.PENDING, gateway=gateway)
+    answers = await asyncio.gather(
+        *(
+            store.holds.decide(hold, make_decision(hold, by=f"r{n}@example.com"), state=S.APPROVED, body=None)
+            for n in range(20)
+        ),
+        return_exceptions=True,
+    )
+    assert sum(not isinstance(answer, BaseException) for answer in answers) == 1
+    assert len((await store.holds.get(hold.id)).decisions) == 1
+
+
+async def test_a_decision_after_the_deadline_does_not_count(store: Store, gateway: str, clock: MovingClock) -> None:
+    hold = await hold_in(store, S.PENDING, gateway=gateway)
+    clock.forward(seconds=600)
+    with pytest.raises(Conflict, match="deadline"):
+        await store.holds.decide(hold, make_decision(hold), state=S.APPROVED, body=None)
+
+
+async def test_a_decision_wakes_the_gateway_that_waits_even_before_it_listens(store: Store, gateway: str) -> None:
+    hold = await hold_in(store, S.APPROVED, gateway=gateway)
+    ((position, woken),) = await store.gateways.wakes(gateway, after="0", block_ms=10)
+    assert woken == hold.id
+    assert await store.gateways.wakes(gateway, after=position, block_ms=1) == []
+
+
+async def test_a_client_that_left_has_a_grace_to_return(store: Store, gateway: str, clock: MovingClock) -> None:
+    hold = await hold_in(store, S.PENDING, gateway=gateway)
+    assert await find(store) is None, "while its client waits, an identical request is another one"
+    await store.holds.leave(hold.id, gateway=gateway, grace_ms=60_000)
+    left = await store.holds.get(hold.id)
+    assert (left.waiter, left.return_by_ms, left.due_ms) == ("", clock.ms + 60_000, clock.ms + 60_000)
+    assert await find(store) == hold.id
+    back = await store.holds.attach(left, gateway=gateway)
+    assert back == await store.holds.get(hold.id) or back.rev == left.rev + 1
+    stored = await store.holds.get(hold.id)
+    assert (stored.waiter, stored.return_by_ms, stored.due_ms) == (gateway, None, hold.due_ms)
+    assert await find(store) is None
+
+
+async def test_leaving_what_another_gateway_has_taken_over_changes_nothing(store: Store, gateway: str) -> None:
+    hold = await hold_in(store, S.PENDING, gateway=gateway)
+    taken = await store.holds.attach(hold, gateway="other#1")
+    await store.holds.leave(hold.id, gateway=gateway, grace_ms=0)
+    assert (await store.holds.get(hold.id)).waiter == "other#1"
+    assert (await store.holds.get(hold.id)).rev == taken.rev
+
+
+async def test_two_that_come_back_at_once_do_not_both_get_it(store: Store, gateway: str) -> None:
+    hold = await hold_in(store, S.PENDING, gateway=gateway)
+    await store.holds.leave(hold.id, gateway=gateway, grace_ms=60_000)
+    seen = await store.holds.get(hold.id)
+    await store.holds.attach(seen, gateway="a#1")
+    with pytest.raises(Conflict):
+        await store.holds.attach(seen, gateway="b#1")
+
+
+async def test_a_silent_gateway_is_gone_and_a_successor_retires_it_at_once(
+    store: Store, gateway: str, clock: MovingClock
+) -> None:
+    hold = await hold_in(store, S.PENDING, gateway=gateway)
+    clock.forward(seconds=GONE_AFTER_MS / 1000)
+    assert await find(store) == hold.id
+    await store.gateways.beat(gateway)
+    assert await find(store) is None
+    await store.gateways.start("gw")
+    assert await find(store) == hold.id
+    assert await store.gateways.lost() == [(gateway, [hold.id])]
+    await store.gateways.forget(gateway)
+    assert await store.gateways.lost() == []
+
+
+async def test_a_retry_finds_its_hold_although_the_first_socket_still_stands(store: Store, gateway: str) -> None:
+    hold = await hold_in(store, S.PENDING, gateway=gateway)
+    assert await find(store, retrying=True) == hold.id
+
+
+async def test_what_was_delivered_is_not_found_by_digest_again(store: Store, gateway: str) -> None:
+    hold = await hold_in(store, S.REJECTED, gateway=gateway)
+    assert await find(store, retrying=True) == hold.id
+    await store.holds.delivered(hold.id, gateway=gateway)
+    assert await find(store, retrying=True) is None
+
+
+async def test_an_idempotency_key_stands_for_one_hold_of_one_requester(store: Store, gateway: str) -> None:
+    hold = await store.holds.hold(make_draft(), gateway=gateway, idempotency_key="k")
+    assert await find(store, key="k") == hold.id
+    assert await find(store, key="other") is None
+    eli = Requester("eli@example.com", frozenset({"contractors"}))
+    assert await find(store, key="k", requester=eli) is None
+    with pytest.raises(Conflict):
+        await store.holds.hold(make_draft(), gateway=gateway, idempotency_key="k")
+    await store.holds.delivered(hold.id, gateway=gateway)
+    assert await find(store, key="k") == hold.id
+
+
+async def test_nobody_waits_for_an_asynchronous_hold(store: Store, gateway: str, clock: MovingClock) -> None:
+    hold = await store.holds.hold(make_draft(asynchronous=True), gateway=gateway, idempotency_key=None)
+    assert (hold.waiter, hold.asynchronous) == ("", True)
+    assert await find(store, retrying=True) is None
+    waited = await hold_in(store, S.PENDING, gateway=gateway)
+    await store.holds.make_asynchronous(waited.id, gateway=gateway)
+    await store.holds.leave(waited.id, gateway=gateway, grace_ms=0)
+    stored = await store.holds.get(waited.id)
+    assert (stored.asynchronous, stored.return_by_ms) == (True, None)
+    clock.forward(seconds=GONE_AFTER_MS / 1000)
+    assert await store.gateways.lost() == [(gateway, [])]
+
+
+async def test_an_edit_replaces_body_and_digest(store: Store, gateway: str) -> None:
+    hold = await hold_in(store, S.PENDING, gateway=gateway)
+    edited = make_draft(prompt="what is the weather")
+    decision = make_decision(hold)
+    decision = type(decision)(
+        **{**{f: getattr(decision, f) for f in decision.__slots__}, "result_digest": edited.digest}
+    )
+    after = await store.holds.decide(hold, decision, state=S.APPROVED, body=edited.query.body)
+    assert after.query.body == edited.query.body
+    assert (after.digest, after.original_digest) == (edited.digest, hold.digest)
+    assert after.query.parts[0].text == "what is the weather"
+
+
+async def test_the_response_is_kept_for_a_replay(store: Store, gateway: str) -> None:
+    hold = await hold_in(store, S.RELEASED, gateway=gateway)
+    response = StoredResponse(200, (("content-type", "application/json"),), b'{"a":1}')
+    await store.holds.close(hold, state=S.COMPLETED, outcome=OUTCOME, response=response)
+    assert await store.holds.response(hold.id) == response
+    assert (await store.holds.get(hold.id)).outcome == OUTCOME
+
+
+async def test_only_the_releaser_closes(store: Store, gateway: str) -> None:
+    hold = await hold_in(store, S.RELEASED, gateway=gateway)
+    forged = type(hold)(**{**{f: getattr(hold, f) for f in hold.__slots__}, "releaser": "other#1"})
+    with pytest.raises(Conflict):
+        await store.holds.close(forged, state=S.COMPLETED, outcome=OUTCOME, response=None)
+
+
+async def test_who_waits_elsewhere_is_woken_by_the_end(store: Store, gateway: str) -> None:
+    hold = await hold_in(store, S.RELEASED, gateway=gateway)
+    other = await store.gateways.start("other")
+    await store.holds.attach(hold, gateway=other)
+    await store.holds.close(hold, state=S.COMPLETED, outcome=OUTCOME, response=None)
+    assert [woken for _, woken in await store.gateways.wakes(other, after="0", block_ms=10)] == [hold.id]
+
+
+async def test_holds_are_listed_newest_first_page_by_page(store: Store, gateway: str, clock: MovingClock) -> None:
+    made = []
+    for n in range(7):
+        made.append((await hold_in(store, S.PENDING, gateway=gateway, draft=make_draft(prompt=f"p{n}"))).id)
+        clock.forward(seconds=n % 2)
+    await hold_in(store, S.REJECTED, gateway=gateway)
+    listed: list[str] = []
+    cursor = None
+    while True:
+        page, cursor = await store.holds.list(state=S.PENDING, limit=3, cursor=cursor)
+        listed += [hold.id for hold in page]
+        if cursor is None:
+            break
+    assert sorted(listed) == sorted(made)
+    assert len(await store.holds.get_many(made)) == 7
+    everything, _ = await store.holds.list(limit=50)
+    assert len(everything) == 8
+
+
+async def test_a_hold_that_is_not_there(store: Store) -> None:
+    with pytest.raises(NotFound):
+        await store.holds.get("h0")
+    await store.holds.delivered("h0", gateway="g#1")
+    assert await store.holds.response("h0") is None
+
+
+async def test_every_key_of_a_hold_has_an_end(store: Store, gateway: str) -> None:
+    for state in State:
+        hold = await hold_in(store, state, gateway=gateway)
+        await store.cards.intend(hold.id, "slack:C1", intent="i")
+        await store.gateways.beat(gateway)
+    permanent = {
+        b"state",
+        b"due",
+        b"gateways",
+        b"events",
+        b"traffic",
+        b"revision",
+        b"policy",
+        b"keys",
+        b"routes",
+        b"at",
+    }
+    for key in await store._client.command("KEYS", "*"):
+        kind = key.split(b":")[2]
+        ttl = await store._client.command("PTTL", key)
+        assert (ttl > 0) != (kind in permanent), key
+
+
+async def test_closed_holds_leave_the_indexes_after_their_retention(
+    store: Store, gateway: str, clock: MovingClock
+) -> None:
+    await hold_in(store, S.REJECTED, gateway=gateway)
+    clock.forward(seconds=7 * 86_400 + 3601)
+    await store.holds.prune()
+    assert sum((await store.holds.count()).values()) == 0
+
+
+@pytest.mark.promise(4)
+async def test_what_was_acknowledged_survives_a_killed_redis(redis_server: RedisServer, clock: MovingClock) -> None:
+    store = await Store.open(redis_server.url, clock=clock)
+    hold = await hold_in(store, S.APPROVED, gateway="g#1")
+    redis_server.kill()
+    with pytest.raises(StoreUnavailable):
+        await store.holds.release(hold.id, gateway="g#1")
+    redis_server.start()
+    assert (await store.holds.get(hold.id)) == hold
+    await store.aclose()
+
+
+async def test_a_redis_that_hangs_is_unavailable_within_seconds(redis_server: RedisServer, clock: MovingClock) -> None:
+    store = await Store.open(redis_server.url, clock=clock)
+    redis_server.pause()
+    with pytest.raises(StoreUnavailable):
+        await store.holds.count()
+    redis_server.resume()
+    await store.aclose()
+
+
+async def test_timeouts_of_a_rule_set_the_deadline(store: Store, gateway: str) -> None:
+    draft = make_draft(evaluation=make_evaluation(timeout_ms=1000, escalations=()))
+    hold = await store.holds.hold(draft, gateway=gateway, idempotency_key=None)
+    assert hold.due_ms == hold.deadline_ms == hold.created_ms + 1000
