@@ -88,6 +88,21 @@ class OnTimeout(StrEnum):
     ALLOW = "allow"
 
 
+class Mention(StrEnum):
+    """On which occasions a card calls the people who may decide, each at most once for one hold."""
+
+    HELD = "held"
+    REMINDER = "reminder"
+    ESCALATION = "escalation"
+
+
+class GrantScope(StrEnum):
+    """For whom a grant may stand."""
+
+    REQUESTER = "requester"
+    GROUP = "group"
+
+
 class Role(StrEnum):
     """What a key or a principal may do beyond sending requests."""
 
@@ -249,6 +264,35 @@ class Escalation:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantLimits:
+    """The widest grant that may be made from a card: so many uses, for so long, for whom."""
+
+    uses: int
+    age_ms: int
+    scopes: frozenset[GrantScope]
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewTerms:
+    """How a review is held, beyond who decides and by when.
+
+    ``reasons`` are prepared ones for a rejection. ``question_pauses``: the clock stands while a question to the
+    requester is open. ``confirm_edits``: an edited text needs an approval by somebody else than who edited it.
+    ``remind``: once, at half of the time. ``grant`` is None where no standing approval may be made.
+    """
+
+    reasons: tuple[str, ...] = ()
+    question_pauses: bool = False
+    confirm_edits: bool = False
+    remind: bool = True
+    mentions: frozenset[Mention] = frozenset({Mention.REMINDER, Mention.ESCALATION})
+    grant: GrantLimits | None = None
+
+
+USUAL_TERMS = ReviewTerms()
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """What the policy says of one query, complete enough to act on and to record.
 
@@ -267,6 +311,7 @@ class Evaluation:
     on_timeout: OnTimeout = OnTimeout.REJECT
     edits: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""  # one sentence for the requester: the first strictest rule's description
+    terms: ReviewTerms = USUAL_TERMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +340,30 @@ class Decision:
     reason: str = ""
     edits: tuple[Edit, ...] = ()
     before: tuple[Edit, ...] = ()
+    glass: bool = False  # an admin broke the glass: no quorum was asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody says "I am on it" until ``until_ms``. It keeps nobody else from deciding."""
+
+    by: str
+    name: str
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a reviewer asked the requester, and the answer once there is one (``answered_ms``)."""
+
+    id: str  # unique within its hold: "q1", "q2"
+    by: str
+    name: str
+    text: str
+    at_ms: int
+    answer: str = ""
+    answered_by: str = ""
+    answered_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +417,11 @@ class Hold:
     close_reason: str = ""
     outcome: Outcome | None = None
     justification: str = ""
+    claim: Claim | None = None
+    questions: tuple[Question, ...] = ()
+    paused_ms: int | None = None  # since when the clock stands, while a question is open
+    paused_for_ms: int = 0  # how long the clock has stood in all, up to paused_ms
+    reminded_ms: int | None = None
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
@@ -373,6 +447,13 @@ class EventKind(StrEnum):
     HOLD_EXPIRED = "hold.expired"
     HOLD_CANCELLED = "hold.cancelled"
     HOLD_ESCALATED = "hold.escalated"
+    HOLD_REMINDED = "hold.reminded"
+    HOLD_CLAIMED = "hold.claimed"
+    HOLD_UNCLAIMED = "hold.unclaimed"  # given back, or lapsed
+    HOLD_ASKED = "hold.asked"
+    HOLD_ANSWERED = "hold.answered"
+    HOLD_RESUMED = "hold.resumed"  # nobody answered for too long: the clock runs again
+    HOLD_JUSTIFIED = "hold.justified"
     HOLD_RELEASED = "hold.released"
     HOLD_COMPLETED = "hold.completed"
     HOLD_FAILED = "hold.failed"
@@ -381,6 +462,18 @@ class EventKind(StrEnum):
     REQUEST_REFUSED = "request.refused"  # identified, but unreadable or unknown
     REQUEST_COMPLETED = "request.completed"
     CARD_SHOWN = "card.shown"
+    CARD_READ = "card.read"  # somebody has paged through everything that is held
+    CARD_REVEALED = "card.revealed"  # somebody saw what the policy masks
+    GRANT_MADE = "grant.made"
+    GRANT_USED = "grant.used"
+    GRANT_REVOKED = "grant.revoked"
+    TRAFFIC_PAUSED = "traffic.paused"
+    TRAFFIC_RESUMED = "traffic.resumed"
+    GLASS_BROKEN = "glass.broken"
+    GLASS_REVIEWED = "glass.reviewed"
+    CHANGE_PROPOSED = "change.proposed"
+    CHANGE_CONFIRMED = "change.confirmed"
+    CHANGE_DROPPED = "change.dropped"
     POLICY_PUSHED = "policy.pushed"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"

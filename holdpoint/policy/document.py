@@ -12,7 +12,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from holdpoint.errors import Problem
-from holdpoint.model import Connection, Escalation, OnTimeout, PartRole, Requirement, Risk, Role, Route, Verdict
+from holdpoint.model import (
+    USUAL_TERMS,
+    Connection,
+    Escalation,
+    OnTimeout,
+    PartRole,
+    Requirement,
+    ReviewTerms,
+    Risk,
+    Role,
+    Route,
+    Verdict,
+)
 from holdpoint.policy.patterns import TextPattern
 from holdpoint.policy.schedule import Window
 
@@ -118,6 +130,7 @@ class Rule:
     escalations: tuple[Escalation, ...] = ()
     on_timeout: OnTimeout = OnTimeout.REJECT
     replacement: str | None = None
+    terms: ReviewTerms = USUAL_TERMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +199,10 @@ class PolicyTest:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One whole policy document. ``warnings`` are what its author should look at, though it is valid."""
+    """One whole policy document. ``warnings`` are what its author should look at, though it is valid.
+
+    ``second_admin``: changes of policy and routes wait until another admin has confirmed them.
+    """
 
     file: str
     defaults: Defaults
@@ -199,3 +215,4 @@ class Document:
     routes: tuple[Route, ...]
     tests: tuple[PolicyTest, ...]
     warnings: tuple[Problem, ...] = ()
+    second_admin: bool = False

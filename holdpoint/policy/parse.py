@@ -20,6 +20,7 @@ from holdpoint.policy.sections import (
     read_masks,
     read_roles,
     read_routes,
+    read_second_admin,
     read_sets,
 )
 from holdpoint.policy.when import Names
@@ -28,7 +29,7 @@ from holdpoint.policy.yaml_nodes import BadYaml, compose
 VERSION = 1
 
 _FIELDS = (
-    "version", "defaults", "connections", "groups", "issuers", "roles",
+    "version", "defaults", "connections", "groups", "issuers", "roles", "changes",
     "patterns", "keywords", "masks", "rules", "routes", "tests",
 )  # fmt: skip  # as they usually stand
 
@@ -81,6 +82,7 @@ def _read(reader: Reader, root: Node, file: str) -> Document | None:
         read_routes(reader, fields.get("routes"), names),
         read_tests(reader, fields.get("tests"), tuple(connections)),
         tuple(_in_order(reader.warnings)),
+        second_admin=read_second_admin(reader, fields.get("changes"), roles.get(Role.ADMIN, ())),
     )
 
 

@@ -10,6 +10,7 @@ from holdpoint.model import Escalation, OnTimeout, Requirement, Risk, Verdict
 from holdpoint.policy.conditions import needs_text, replaced_patterns
 from holdpoint.policy.document import Condition, Defaults, Rule
 from holdpoint.policy.reading import Reader, line_of
+from holdpoint.policy.terms import TERM_FIELDS, read_terms
 from holdpoint.policy.when import Names, WhenReader
 
 REDACTED = "[redacted]"
@@ -18,9 +19,9 @@ MAX_APPROVALS = 20
 
 _FIELDS = (
     "id", "description", "when", "verdict", "risk", "enabled",
-    "reviewers", "timeout", "escalate", "on_timeout", "modify",
+    "reviewers", "timeout", "escalate", "on_timeout", *TERM_FIELDS, "modify",
 )  # fmt: skip  # those of every rule, then those of one verdict
-_ONLY_REVIEW = ("reviewers", "timeout", "escalate", "on_timeout")
+_ONLY_REVIEW = ("reviewers", "timeout", "escalate", "on_timeout", *TERM_FIELDS)
 
 
 def read_rules(reader: Reader, node: Node | None, names: Names, defaults: Defaults) -> tuple[Rule, ...]:
@@ -145,7 +146,7 @@ def _read_review(
                 reader.warn(fields["escalate"], f"{step.group!r} never joins: the timeout comes first")
     return Rule(
         rule.id, rule.description, rule.when, rule.verdict, rule.risk, rule.line,
-        requirements, timeout_ms, escalations, on_timeout,
+        requirements, timeout_ms, escalations, on_timeout, terms=read_terms(reader, fields),
     )  # fmt: skip  # the fields of every rule, then those of a review
 
 

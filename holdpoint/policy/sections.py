@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -251,6 +251,17 @@ def read_routes(reader: Reader, node: Node | None, names: Names) -> tuple[Route,
         if group is not None:
             found[group] = Route(group, tuple(channels))
     return tuple(found.values())
+
+
+def read_second_admin(reader: Reader, node: Node | None, admins: Collection[str]) -> bool:
+    """``changes: {second_admin: true}``."""
+    fields = reader.fields(node, "changes", ("second_admin",))
+    if fields is None:
+        return False
+    wanted = bool(reader.flag(fields.get("second_admin"), "changes.second_admin"))
+    if wanted and not admins:
+        reader.problem(fields["second_admin"], "changes.second_admin needs roles.admins: nobody could confirm a change")
+    return wanted
 
 
 def _is_channel(reader: Reader, node: Node, text: str) -> bool:

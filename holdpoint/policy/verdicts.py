@@ -11,10 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdpoint.model import (
+    USUAL_TERMS,
     Escalation,
     Evaluation,
+    GrantLimits,
     OnTimeout,
     Requirement,
+    ReviewTerms,
     Risk,
     RuleHit,
     Span,
@@ -36,6 +39,7 @@ class Ruling:
     on_timeout: OnTimeout = OnTimeout.REJECT
     patterns: frozenset[int] = frozenset()
     replacement: str | None = None
+    terms: ReviewTerms = USUAL_TERMS
 
     @property
     def verdict(self) -> Verdict:
@@ -71,6 +75,7 @@ def merge(
         on_timeout=max((ruling.on_timeout for ruling in reviews), key=_OUTCOMES.index),
         edits=edits or {},
         reason=reason,
+        terms=_merged_terms([ruling.terms for ruling in reviews]),
     )
 
 
@@ -114,3 +119,26 @@ def _merged_escalations(steps: Iterable[Escalation]) -> tuple[Escalation, ...]:
     for step in sorted(steps, key=lambda step: (step.after_ms, step.group)):
         merged.setdefault(step.group, step)
     return tuple(merged.values())
+
+
+def _merged_terms(terms: Sequence[ReviewTerms]) -> ReviewTerms:
+    """What every rule lets happen (pauses, grants), and what any rule asks for (everything else)."""
+    return ReviewTerms(
+        reasons=tuple(dict.fromkeys(reason for each in terms for reason in each.reasons)),
+        question_pauses=all(each.question_pauses for each in terms),
+        confirm_edits=any(each.confirm_edits for each in terms),
+        remind=any(each.remind for each in terms),
+        mentions=frozenset(mention for each in terms for mention in each.mentions),
+        grant=_merged_grant([each.grant for each in terms]),
+    )
+
+
+def _merged_grant(limits: Sequence[GrantLimits | None]) -> GrantLimits | None:
+    """The narrowest; none where one rule has none, or where no scope is left."""
+    known = [each for each in limits if each is not None]
+    if len(known) < len(limits):
+        return None
+    scopes = frozenset.intersection(*(each.scopes for each in known))
+    if not scopes:
+        return None
+    return GrantLimits(min(each.uses for each in known), min(each.age_ms for each in known), scopes)

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from holdpoint.canonical import lookup
 from holdpoint.model import (
+    Claim,
     Decision,
     Evaluation,
     Hold,
@@ -25,6 +26,7 @@ from holdpoint.model import (
     Part,
     PartRole,
     Query,
+    Question,
     Requester,
     RuleHit,
     State,
@@ -34,6 +36,8 @@ _EVALUATION = TypeAdapter(Evaluation)
 _DECISIONS = TypeAdapter(tuple[Decision, ...])
 _DECISION = TypeAdapter(Decision)
 _OUTCOME = TypeAdapter(Outcome)
+_CLAIM = TypeAdapter(Claim)
+_QUESTIONS = TypeAdapter(tuple[Question, ...])
 _REQUESTER = TypeAdapter(Requester)
 _KEY = TypeAdapter(KeyRecord)
 
@@ -148,8 +152,19 @@ def load_hold(fields: Mapping[bytes, bytes]) -> Hold:
         closed_ms=_optional_int(fields.get(b"closed_ms")),
         close_reason=fields.get(b"close_reason", b"").decode(),
         outcome=_OUTCOME.validate_json(outcome) if outcome else None,
-        justification=doc["justification"],
+        justification=_justification(fields, doc["justification"]),
+        claim=_CLAIM.validate_json(fields[b"claim"]) if fields.get(b"claim") else None,
+        questions=_QUESTIONS.validate_json(fields.get(b"questions") or b"[]"),
+        paused_ms=_optional_int(fields.get(b"paused_ms")),
+        paused_for_ms=int(fields.get(b"paused_for_ms") or 0),
+        reminded_ms=_optional_int(fields.get(b"reminded_ms")),
     )
+
+
+def _justification(fields: Mapping[bytes, bytes], sent: str) -> str:
+    """The one that came with the request, unless the requester wrote another one since."""
+    later = fields.get(b"justification")
+    return sent if later is None else later.decode()
 
 
 def load_fingerprint(fields: Mapping[bytes, bytes]) -> str:
@@ -163,6 +178,14 @@ def decision_json(decision: Decision) -> bytes:
 
 def decisions_json(decisions: tuple[Decision, ...]) -> bytes:
     return _DECISIONS.dump_json(decisions)
+
+
+def claim_json(claim: Claim) -> bytes:
+    return _CLAIM.dump_json(claim)
+
+
+def questions_json(questions: tuple[Question, ...]) -> bytes:
+    return _QUESTIONS.dump_json(questions)
 
 
 def outcome_json(outcome: Outcome) -> bytes:
