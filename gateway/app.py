@@ -23,7 +23,7 @@ from gateway.holds import HoldsResource
 from gateway.proxy import Proxy
 from gateway.record import Recorder
 from gateway.status import StatusPages
-from gateway.transport.aiohttp_server import AiohttpServer
+from gateway.transport.server import HttpServer
 from gateway.transport.upstream import HttpUpstream
 from gateway.wait import Waiting
 from holdpoint.clock import Clock, now_ms
@@ -149,10 +149,10 @@ async def running_gateway(settings: Settings, *, clock: Clock = now_ms) -> Async
                     await recorder.settled()
 
 
-async def _open(settings: Settings, proxy: Proxy) -> AiohttpServer:
+async def _open(settings: Settings, proxy: Proxy) -> HttpServer:
     where = f"HOLDPOINT_GATEWAY_HOST/PORT: cannot listen on {settings.gateway_host}:{settings.gateway_port}"
     try:
-        return await AiohttpServer.open(
+        return await HttpServer.open(
             settings.gateway_host, settings.gateway_port, proxy.handle, write_timeout_s=settings.write_timeout_s
         )
     except OSError as error:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from gateway.transport import BodyBroken, BodyTooLarge, BodyTooSlow, ClientGone, Reply, Request
-from gateway.transport.aiohttp_server import AiohttpServer
+from gateway.transport.server import HttpServer
 from tests.gateway.raw import raw_client
 
 Serve = Callable[[Request, Reply], Awaitable[None]]
 
 
 @asynccontextmanager
-async def serving(serve: Serve) -> AsyncIterator[int]:
-    server = await AiohttpServer.open("127.0.0.1", 0, serve, write_timeout_s=0.3)
+async def serving(serve: Serve, idle_s: float = 60.0) -> AsyncIterator[int]:
+    server = await HttpServer.open("127.0.0.1", 0, serve, write_timeout_s=0.3, idle_s=idle_s)
     await server.start_accepting()
     try:
         yield server.port
@@ -166,3 +166,64 @@ async def test_a_client_that_does_not_read_is_dropped() -> None:
         await client.send(get("/"))
         async with asyncio.timeout(10):
             await dropped.wait()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /", b"GET / HTTP/1.1\r\nHost: x\r\nX-A:"], ids=["nothing", "half a line", "half a head"]
+)
+async def test_who_brings_no_request_in_time_is_dropped(sent: bytes) -> None:
+    async with serving(echo, idle_s=0.2) as port, raw_client(port) as client:
+        await client.send(sent)
+        async with asyncio.timeout(5):
+            assert await client.rest() == b""
+
+
+async def test_a_head_that_trickles_in_has_no_more_time_than_any_other() -> None:
+    async with serving(echo, idle_s=0.3) as port, raw_client(port) as client:
+        gone = asyncio.ensure_future(client.rest())
+        async with asyncio.timeout(5):
+            await client.send(b"GET / HTTP/1.1\r\n")
+            while not gone.done():
+                with suppress(ConnectionError):
+                    await client.send(b"X-A: b\r\n")
+                await asyncio.wait({gone}, timeout=0.02)
+    assert gone.exception() is not None or gone.result() == b""
+
+
+async def test_a_request_in_work_has_all_the_time_it_needs() -> None:
+    go_on = asyncio.Event()
+
+    async def slow(_request: Request, reply: Reply) -> None:
+        await go_on.wait()
+        reply.start(200, [("content-length", "0")])
+        await reply.end()
+
+    async with serving(slow, idle_s=0.2) as port, raw_client(port) as client, raw_client(port) as other:
+        await client.send(get("/"))
+        async with asyncio.timeout(5):
+            assert await other.rest() == b""  # idle for as long as the first one works
+        go_on.set()
+        assert (await client.head())[0] == 200
+
+
+async def test_stopping_closes_idle_connections_and_ends_with_the_running_answer() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_request: Request, reply: Reply) -> None:
+        begun.set()
+        await go_on.wait()
+        reply.start(200, [("content-length", "0")])
+        await reply.end()
+
+    server = await HttpServer.open("127.0.0.1", 0, slow, write_timeout_s=1)
+    await server.start_accepting()
+    async with raw_client(server.port) as idle, raw_client(server.port) as busy:
+        await busy.send(get("/"))
+        await begun.wait()
+        await server.stop_accepting()
+        assert await idle.rest() == b""
+        closing = asyncio.ensure_future(server.aclose(5))
+        go_on.set()
+        status, headers = await busy.head()
+        assert (status, headers["connection"]) == (200, "close")
+        await closing

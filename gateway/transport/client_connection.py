@@ -1,0 +1,285 @@
+"""One client's connection: bytes in, requests out, one after the other; strict about what a request is.
+
+::
+
+    data_received ─ llhttp ─▶ head ─▶ HttpRequest ─ body, piece by piece ─▶ whole
+                                          └─ queued ─▶ serve (one task for each) ─▶ kept, lingering or closed
+
+What arrives while a request is answered is kept unparsed, and the socket is not read beyond a bound. Whatever could be
+read in two ways (two lengths, folded headers, bare line feeds, bad chunks, control characters) is refused, and the
+connection closed: nobody else will read it otherwise than this gateway did (RFC 9112, sections 2 to 6 and 11).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+import httptools
+import orjson
+
+from gateway.transport.messages import HttpReply, HttpRequest
+
+if TYPE_CHECKING:
+    from gateway.transport.server import HttpServer
+
+_LONGEST_FIELD = 8190  # bytes of the target, and of one header
+_MOST_FIELDS = 128
+_LONGEST_HEAD = 64 * 1024  # also of trailers and of chunk extensions
+_UNREAD = 256 * 1024  # bytes of a body that nobody has read yet, above which the socket is not read
+_AHEAD = 64 * 1024  # bytes that came after the request that is being answered
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # but for the tab
+_LINGER_S = 2.0  # how long the rest of a refused body is read and dropped, so that the client sees the refusal
+
+
+class _Refused(Exception):
+    """What came is no request that this server takes. ``status`` says why."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+class ClientConnection(asyncio.Protocol):
+    """See the module. ``transport`` is None once the client is gone."""
+
+    __slots__ = (
+        "_ahead", "_barren", "_current", "_headers", "_lingering", "_loop", "_parser", "_queue", "_reading", "_server",
+        "_target", "_task", "peer", "transport", "when_writable",
+    )  # fmt: skip
+
+    def __init__(self, server: HttpServer) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.peer = ""
+        self.when_writable: asyncio.Future[None] | None = None  # while the client does not read
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._queue: deque[HttpRequest | int] = deque()  # requests, and at the end the status of what is none
+        self._current: HttpRequest | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._reading: HttpRequest | None = None  # whose body comes now
+        self._target = b""
+        self._headers: list[tuple[str, str]] = []
+        self._barren = 0  # bytes in a row that brought neither a head nor a piece of a body
+        self._ahead = bytearray()
+        self._lingering: asyncio.TimerHandle | None = None
+
+    # What the event loop says
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.peer = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        self._server.opened(self)
+        if self._server.stopping:
+            self.close()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self.transport = None
+        if self._lingering is not None:
+            self._lingering.cancel()
+        self._queue.clear()
+        self._ahead.clear()
+        self.resume_writing()
+        if self._current is not None:
+            self._current.client_left()
+        if self._task is None:
+            self._server.done(self)
+
+    def pause_writing(self) -> None:
+        if self.when_writable is None:
+            self.when_writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        waiter, self.when_writable = self.when_writable, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering is not None:
+            return
+        if self._current is not None and self._reading is None:
+            self._ahead += data
+            if len(self._ahead) > _AHEAD:
+                self._stop_reading()
+            return
+        self._parse(data)
+
+    # What llhttp says
+
+    def on_message_begin(self) -> None:
+        self._target, self._headers = b"", []
+
+    def on_url(self, piece: bytes) -> None:
+        self._target += piece
+        if len(self._target) > _LONGEST_FIELD:
+            raise _Refused(414)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._reading is not None:
+            return  # a trailer: nothing here asks for one, and none is passed on
+        if len(name) + len(value) > _LONGEST_FIELD or len(self._headers) >= _MOST_FIELDS:
+            raise _Refused(400)
+        if _CONTROL.search(value):
+            raise _Refused(400)
+        self._headers.append((name.decode("ascii").lower(), value.decode("utf-8", "surrogateescape")))
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        request = HttpRequest(
+            self, parser.get_method().decode(), self._target.decode("latin-1"), self._headers,
+            version=parser.get_http_version(), keep_alive=parser.should_keep_alive(),
+        )  # fmt: skip
+        _check(request, upgrade=parser.should_upgrade())
+        self._barren = 0
+        self._reading = request
+        self._queue.append(request)
+
+    def on_body(self, piece: bytes) -> None:
+        self._barren = 0
+        if self._reading is not None and self._reading.feed(piece) > _UNREAD:
+            self._stop_reading()
+
+    def on_message_complete(self) -> None:
+        self._barren = 0
+        request, self._reading = self._reading, None
+        if request is not None:
+            request.finish()
+
+    # What requests and replies ask for
+
+    def go_on(self) -> None:
+        """A body was read: there is room for more."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the answer that begins now is the last one."""
+        return self._server.stopping
+
+    @property
+    def write_timeout_s(self) -> float:
+        return self._server.write_timeout_s
+
+    def close(self) -> None:
+        """Once what was written is sent."""
+        if self.transport is not None:
+            self.transport.close()
+
+    def cut(self) -> None:
+        """At once, and whoever works on an answer is interrupted."""
+        if self.transport is not None:
+            self.transport.abort()
+        if self._task is not None:
+            self._task.cancel()
+
+    # The rest is private
+
+    def _parse(self, data: bytes) -> None:
+        self._barren += len(data)
+        try:
+            self._parser.feed_data(data)
+        except _Refused as refused:
+            self._refuse(refused.status)
+        except httptools.HttpParserCallbackError as error:
+            self._refuse(error.__context__.status if isinstance(error.__context__, _Refused) else 400)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._refuse(400)
+        else:
+            if self._barren > _LONGEST_HEAD:
+                self._refuse(400)
+        self._next()
+
+    def _refuse(self, status: int) -> None:
+        """What came cannot be read, nor anything after it. A body in the middle is broken; else it is answered in turn."""
+        reading, self._reading = self._reading, None
+        self._stop_reading()
+        if reading is not None:
+            reading.broken()
+            return
+        self._queue.append(status)
+
+    def _next(self) -> None:
+        """Serve what is next in the queue, if nothing is being served."""
+        if self._current is not None or not self._queue or self.transport is None:
+            return
+        item = self._queue.popleft()
+        self._server.works(self)
+        if isinstance(item, int):
+            self._say_no(item)
+            return
+        self._current = item
+        reply = HttpReply(self, item)
+        # Referenced here, awaited by nobody: `serve` never raises, and `cut` cancels it.
+        self._task = self._loop.create_task(self._serve(item, reply))
+
+    async def _serve(self, request: HttpRequest, reply: HttpReply) -> None:
+        try:
+            await self._server.serve(request, reply)
+        finally:
+            self._current = self._task = None
+            self._finish(request, reply)
+
+    def _finish(self, request: HttpRequest, reply: HttpReply) -> None:
+        if self.transport is None:
+            self._server.done(self)
+        elif not reply.ended:
+            self.close()
+        elif not request.whole:
+            self._linger()
+        elif not reply.keep_alive or self._server.stopping:
+            self.close()
+        else:
+            self._server.waits(self)
+            ahead, self._ahead = bytes(self._ahead), bytearray()
+            self.go_on()
+            if ahead and not self._queue:
+                self._parse(ahead)
+            else:
+                self._ahead += ahead
+                self._next()
+
+    def _linger(self) -> None:
+        """Read and drop what the client still sends: a reset would take the answer from it."""
+        self._lingering = self._loop.call_later(_LINGER_S, self.close)
+        if self.transport is not None and self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.go_on()
+
+    def _stop_reading(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def _say_no(self, status: int) -> None:
+        """What is not HTTP never reaches the route."""
+        error = {"message": "The request is not valid HTTP.", "type": "invalid_request_error", "param": None}
+        body = orjson.dumps({"error": {**error, "code": "uninspectable"}})
+        head = (
+            f"HTTP/1.1 {status} Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            "x-should-retry: false\r\nconnection: close\r\n\r\n"
+        )
+        if self.transport is not None:
+            self.transport.write(head.encode() + body)
+            self._linger()
+
+
+def _check(request: HttpRequest, *, upgrade: bool) -> None:
+    """What llhttp lets pass and this server does not. Raises `_Refused`."""
+    lengths, codings = request.headers("content-length"), request.headers("transfer-encoding")
+    if upgrade or request.method == "CONNECT":
+        raise _Refused(400)
+    if not request.target.startswith("/") or not request.target.isascii() or not request.target.isprintable():
+        raise _Refused(400)
+    if len(lengths) > 1 or (lengths and (codings or not (lengths[0].isascii() and lengths[0].isdigit()))):
+        raise _Refused(400)
+    if codings and (len(codings) > 1 or codings[0].lower() != "chunked" or request.version != "1.1"):
+        raise _Refused(400)
+    if request.version not in ("1.0", "1.1"):
+        raise _Refused(505)
+    if request.version == "1.1" and len(request.headers("host")) != 1:
+        raise _Refused(400)
+    if (request.header("expect") or "100-continue").lower() != "100-continue":
+        raise _Refused(417)

@@ -1,0 +1,227 @@
+"""`Request` and `Reply` over a `ClientConnection`: one request as it came, and its answer on the way out."""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from gateway.transport import BodyBroken, BodyTooLarge, BodyTooSlow, ClientGone
+
+if TYPE_CHECKING:
+    from gateway.transport.client_connection import ClientConnection
+
+_DIGITS = re.compile(r"[0-9]{1,15}")
+_STATUS_LINES: dict[int, str] = {}
+
+
+def _status_line(status: int) -> str:
+    line = _STATUS_LINES.get(status)
+    if line is None:
+        try:
+            phrase = http.HTTPStatus(status).phrase
+        except ValueError:
+            phrase = "Unknown"
+        line = _STATUS_LINES[status] = f"HTTP/1.1 {status} {phrase}"
+    return line
+
+
+class HttpRequest:
+    """See `gateway.transport.Request`. ``fields`` are names in lower case with their values, as they came."""
+
+    __slots__ = (
+        "_broken", "_connection", "_fields", "_pieces", "_size", "_waiter", "_when_lost", "keep_alive", "method",
+        "path", "peer", "query", "target", "version", "whole",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        connection: ClientConnection,
+        method: str,
+        target: str,
+        fields: list[tuple[str, str]],
+        *,
+        version: str,
+        keep_alive: bool,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.path, _, self.query = target.partition("?")
+        self.version = version
+        self.keep_alive = keep_alive
+        self.peer = connection.peer
+        self.whole = False  # all of it has arrived
+        self._connection = connection
+        self._fields = fields
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._broken = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._when_lost: Callable[[], object] | None = None
+
+    @property
+    def disconnected(self) -> bool:
+        return self._connection.transport is None
+
+    def header(self, name: str) -> str | None:
+        wanted = name.lower()
+        return next((value for field, value in self._fields if field == wanted), None)
+
+    def headers(self, name: str) -> list[str]:
+        wanted = name.lower()
+        return [value for field, value in self._fields if field == wanted]
+
+    def on_disconnect(self, callback: Callable[[], object] | None) -> None:
+        self._when_lost = callback
+        if callback is not None and self.disconnected:
+            self._when_lost = None
+            callback()
+
+    async def body(self, limit: int, timeout_s: float) -> bytes:
+        declared = self.header("content-length")
+        if declared is not None and (not _DIGITS.fullmatch(declared) or int(declared) > limit):
+            raise BodyTooLarge
+        if not self.whole and self.header("expect") is not None and self._connection.transport is not None:
+            self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        taken: list[bytes] = []
+        size = 0
+        while True:
+            size += self._size
+            taken += self._pieces
+            self._pieces, self._size = [], 0
+            if size > limit:
+                raise BodyTooLarge
+            if self.whole:
+                return taken[0] if len(taken) == 1 else b"".join(taken)
+            if self._broken:
+                raise BodyBroken
+            if self.disconnected:
+                raise ClientGone
+            self._connection.go_on()
+            await self._more(timeout_s)
+
+    async def _more(self, timeout_s: float) -> None:
+        """Until something arrives, or never will."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._waiter
+        except TimeoutError:
+            raise BodyTooSlow from None
+        finally:
+            self._waiter = None
+
+    def feed(self, piece: bytes) -> int:
+        """Take a piece of the body; how many bytes nobody has read yet."""
+        self._pieces.append(piece)
+        self._size += len(piece)
+        self._wake()
+        return self._size
+
+    def finish(self) -> None:
+        """All of it has arrived."""
+        self.whole = True
+        self._wake()
+
+    def broken(self) -> None:
+        """The framing of its body is wrong."""
+        self._broken = True
+        self._wake()
+
+    def client_left(self) -> None:
+        """Nobody is there to be answered."""
+        self._wake()
+        callback, self._when_lost = self._when_lost, None
+        if callback is not None:
+            callback()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class HttpReply:
+    """See `gateway.transport.Reply`. ``keep_alive``: whether another request may follow once it has ``ended``."""
+
+    __slots__ = ("_chunked", "_connection", "_head", "_request", "ended", "keep_alive", "started")
+
+    def __init__(self, connection: ClientConnection, request: HttpRequest) -> None:
+        self._connection = connection
+        self._request = request
+        self._head = b""  # fixed, and not sent yet
+        self._chunked = False
+        self.started = False
+        self.ended = False
+        self.keep_alive = request.keep_alive
+
+    def start(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
+        request = self._request
+        lines = [_status_line(status)]
+        sized = status in (204, 304)
+        for name, value in headers:
+            lines.append(f"{name}: {value}")
+            sized = sized or name.lower() == "content-length"
+        self.started = True
+        if self._connection.stopping or not request.whole:
+            self.keep_alive = False  # a body that was not read stands between this answer and the next request
+        if not sized:
+            if request.version == "1.1":
+                self._chunked = request.method != "HEAD"
+                lines.append("transfer-encoding: chunked")
+            else:
+                self.keep_alive = False
+        if not self.keep_alive:
+            lines.append("connection: close")
+        elif request.version == "1.0":
+            lines.append("connection: keep-alive")
+        if not "".join(lines).isprintable():
+            raise ValueError("a header with a control character")  # a line break would begin another header
+        self._head = ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+    async def write(self, data: bytes) -> None:
+        self._send(self._framed(data))
+        if self._connection.when_writable is not None:
+            await self._drain()
+
+    async def end(self, data: bytes = b"") -> None:
+        self._send(self._framed(data) + b"0\r\n\r\n" if self._chunked else self._framed(data))
+        self.ended = True
+        if self._connection.when_writable is not None:
+            await self._drain()
+
+    def abort(self) -> None:
+        self.keep_alive = False
+        self._connection.close()
+
+    def _framed(self, data: bytes) -> bytes:
+        if self._request.method == "HEAD":
+            return b""
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked and data else data
+
+    def _send(self, data: bytes) -> None:
+        """The head, when it has not been sent, and ``data``."""
+        transport = self._connection.transport
+        if transport is None or transport.is_closing():
+            raise ClientGone
+        if self._head:
+            data, self._head = self._head + data, b""
+        if data:
+            transport.write(data)
+
+    async def _drain(self) -> None:
+        """Until the client has taken enough of what was sent."""
+        waiter = self._connection.when_writable
+        if waiter is None:
+            return
+        try:
+            async with asyncio.timeout(self._connection.write_timeout_s):
+                await asyncio.shield(waiter)
+        except TimeoutError:
+            self.keep_alive = False
+            if self._connection.transport is not None:
+                self._connection.transport.abort()
+            raise ClientGone from None
+        if self._connection.transport is None:
+            raise ClientGone
