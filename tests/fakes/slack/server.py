@@ -1,99 +1,78 @@
-"""The fake's HTTP and WebSocket server, and how it delivers callbacks to the app under test.
-
-``POST|GET /api/<method>`` is the Web API (tokens, scopes, arguments, rates, faults), ``POST /response/<key>`` the
-response URLs, ``GET /link?ticket=…`` a Socket Mode connection. `deliver` sends one callback the way that the app is
-connected: signed HTTP, or an envelope over a WebSocket; both must be acknowledged within 3 s.
+"""The fake's HTTP server: ``POST|GET /api/<method>`` is the Web API (tokens, scopes, arguments, rates, faults),
+``POST /response/<key>`` the response URLs, ``POST /upload/<file>`` where the bytes of files go, ``GET /link?ticket=…``
+a Socket Mode connection, ``/oauth/v2/authorize`` the page on which an installation is allowed.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import hmac
-import json
-import secrets
-import time
+import itertools
 from collections import defaultdict, deque
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
 
 from holdpoint.clock import Clock, now_ms
+from tests.fakes.slack.callbacks import ACK_SECONDS, MOST_SOCKETS, Callbacks
 from tests.fakes.slack.methods import Methods
-from tests.fakes.slack.rules import message_problems
+from tests.fakes.slack.responses import answer_response_url
+from tests.fakes.slack.things import Json, SlackSays
 from tests.fakes.slack.vocabulary import METHODS, knows
-from tests.fakes.slack.workspace import RESPONSE_URL_USES, Ephemeral, Json, SlackSays, Workspace
+from tests.fakes.slack.wire import SIGNING_SECRET, Call, Delivery, Fault, Limited, arguments_of, encode, suffer
+from tests.fakes.slack.workspace import Workspace
 
-ACK_SECONDS = 3.0
-MOST_SOCKETS = 10
-SIGNING_SECRET = "fake-signing-secret"
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of the Web API as it arrived. ``answer`` is ``ok``, an error, or what happened to the connection."""
-
-    method: str
-    arguments: Json
-    answer: str
+__all__ = [
+    "ACK_SECONDS", "MOST_SOCKETS", "SIGNING_SECRET", "Call", "Delivery", "Fault", "SlackServer", "encode",
+]  # fmt: skip
+WORKSPACE_POSTS = 300  # a minute; Slack says "several hundred"
 
 
-@dataclass(frozen=True)
-class Fault:
-    """What happens to a call instead. ``committed``: after the method had its effect."""
-
-    kind: str  # "error", "status", "html", "reset", "limited", "gate"
-    error: str = ""
-    status: int = 500
-    retry_after: int = 1
-    committed: bool = False
-    gate: asyncio.Event | None = None
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """How the app answered a callback. ``acked`` is False when the person would see an error."""
-
-    acked: bool
-    status: int
-    body: Any
-    seconds: float
-
-
-class SlackServer:
+class SlackServer(Callbacks):
     """``url`` ends in ``/api/``, as AsyncWebClient's base_url."""
 
     def __init__(self, clock: Clock = now_ms) -> None:
-        self.workspace = Workspace(clock)
-        self.methods = Methods(self.workspace, self._new_link)
+        super().__init__()
+        self._numbers = itertools.count(1)
+        self.workspace = Workspace(clock, numbers=self._numbers)
+        self.workspaces: dict[str, Workspace] = {self.workspace.team: self.workspace}
         self.calls: list[Call] = []
         self.outage = False
         self.rates: dict[str, tuple[int, float]] = {}  # method → so many in so many seconds (per channel for a post)
-        self.request_url: str | None = None  # set: callbacks go over HTTP; None: over Socket Mode
-        self.sockets: list[web.WebSocketResponse] = []
-        self.envelopes: list[Json] = []
+        self.methods = self._methods_of(self.workspace)
+        self._methods = {self.workspace.team: self.methods}
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
-        self._spent: dict[tuple[str, str], deque[int]] = defaultdict(deque)
-        self._tickets: set[str] = set()
-        self._acks: dict[str, asyncio.Future[Json]] = {}
+        self._spent: dict[tuple[str, str, str], deque[int]] = defaultdict(deque)
         self._runner: web.AppRunner | None = None
-        self._session: aiohttp.ClientSession | None = None
-        self._port = 0
+
+    def add_workspace(
+        self, team: str, name: str = "Other", *, token: str | None = None, enterprise: str | None = None
+    ) -> Workspace:
+        """One more workspace on the same Slack; ``token``: the app is installed there."""
+        added = Workspace(
+            self.workspace.now_ms, team=team, name=name, token=token, enterprise=enterprise, numbers=self._numbers
+        )
+        self.workspaces[team] = added
+        self._methods[team] = self._methods_of(added)
+        return added
+
+    def _methods_of(self, workspace: Workspace) -> Methods:
+        return Methods(workspace, self.new_link, lambda file: f"http://127.0.0.1:{self._port}/upload/{file}")
 
     async def start(self) -> None:
         app = web.Application(client_max_size=8 * 1024 * 1024)
         app.router.add_route("*", "/api/{method}", self._api)
         app.router.add_post("/response/{key}", self._response)
-        app.router.add_get("/link", self._socket)
+        app.router.add_post("/upload/{file}", self._upload)
+        app.router.add_get("/link", self.socket)
+        self._add_routes(app)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         self._port = self._runner.addresses[0][1]
         self._session = aiohttp.ClientSession()
+
+    def _add_routes(self, app: web.Application) -> None:
+        """For what is built on top."""
 
     async def stop(self) -> None:
         for socket in list(self.sockets):
@@ -117,10 +96,12 @@ class SlackServer:
         self._faults.clear()
         self.outage = False
 
-    def enforce_rates(self) -> None:
-        """The published tiers, by the fake's clock."""
-        self.rates = {name: (m.per_minute, 60.0) for name, m in METHODS.items() if m.per_minute}
-        self.rates["chat.postMessage"] = (1, 1.0)
+    def enforce_rates(self, *methods: str) -> None:
+        """The published tiers, by the fake's clock; of all methods, or of these."""
+        tiers = {name: (m.per_minute, 60.0) for name, m in METHODS.items() if m.per_minute}
+        tiers |= {"chat.postMessage": (1, 1.0), "chat.postMessage *": (WORKSPACE_POSTS, 60.0)}
+        chosen = tiers if not methods else {n: rate for n, rate in tiers.items() if n.removesuffix(" *") in methods}
+        self.rates |= chosen
 
     def count(self, method: str) -> int:
         """Calls of ``method`` that Slack carried out."""
@@ -130,16 +111,20 @@ class SlackServer:
 
     async def _api(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
-        arguments = await _arguments(request)
+        arguments = await arguments_of(request)
         fault = self._faults[method].popleft() if self._faults.get(method) else None
         if self.outage:
             fault = Fault("status", status=503)
         if fault is not None and not fault.committed:
-            return await self._suffer(request, fault, method, arguments, None)
+            self.calls.append(Call(method, arguments, fault.kind))
+            return await suffer(request, fault, None)
+        home = self.workspace
         status, answer, headers = 200, {}, {}
         try:
-            answer = self._carry_out(request, method, arguments)
-        except _Limited as limited:
+            home, scopes = self._authorised(request, method, arguments)
+            headers = {"x-oauth-scopes": ",".join(sorted(scopes))}
+            answer = self._carry_out(request, home, method, arguments, scopes)
+        except Limited as limited:
             status, answer, headers = 429, {"ok": False, "error": "ratelimited"}, {"Retry-After": str(limited.seconds)}
         except SlackSays as says:
             if method in METHODS and not knows(method, says.error):
@@ -147,15 +132,49 @@ class SlackServer:
             answer = {"ok": False, "error": says.error, "response_metadata": {"messages": list(says.messages)}}
         response = web.json_response(answer, status=status, headers=headers)
         if fault is not None:
-            return await self._suffer(request, fault, method, arguments, response)
-        self.calls.append(Call(method, arguments, "ok" if answer["ok"] else answer["error"]))
+            self.calls.append(Call(method, arguments, f"{fault.kind} after commit", home.team))
+            return await suffer(request, fault, response)
+        self.calls.append(Call(method, arguments, "ok" if answer["ok"] else answer["error"], home.team))
         return response
 
-    def _carry_out(self, request: web.Request, method: str, arguments: Json) -> Json:
+    def _authorised(self, request: web.Request, method: str, arguments: Json) -> tuple[Workspace, frozenset[str]]:
+        """The workspace that the call is for, and what its token may do there."""
         if method not in METHODS:
             raise SlackSays("unknown_method")
         known = METHODS[method]
-        scopes = self._scopes(request, arguments, app_token=known.app_token)
+        if known.no_token:
+            return self.workspace, frozenset()
+        header = request.headers.get("Authorization", "")
+        token = header.removeprefix("Bearer ") or str(arguments.get("token") or "")
+        if not token:
+            raise SlackSays("not_authed")
+        for workspace in self._looked_through(arguments):
+            right, wrong = workspace.bot_tokens, workspace.app_tokens
+            if known.app_token:
+                right, wrong = wrong, right
+            if token in workspace.revoked:
+                raise SlackSays(workspace.revoked[token])
+            if token in right:
+                return workspace, right[token]
+            if token in wrong:
+                raise SlackSays("not_allowed_token_type")
+        raise SlackSays("invalid_auth")
+
+    def _looked_through(self, arguments: Json) -> list[Workspace]:
+        """The workspaces, the one that has what the arguments name first: a token of an organisation has several."""
+        named = {
+            str(arguments.get(key))
+            for key in ("channel", "channel_id", "user", "users", "user_id", "view_id", "team_id")
+        }
+        return sorted(
+            self.workspaces.values(),
+            key=lambda w: not (named & {w.team, *w.channels, *w.users, *w.views}),
+        )
+
+    def _carry_out(
+        self, request: web.Request, home: Workspace, method: str, arguments: Json, scopes: frozenset[str]
+    ) -> Json:
+        known = METHODS[method]
         if not known.scopes <= scopes:
             raise SlackSays("missing_scope", ", ".join(sorted(known.scopes - scopes)))
         unknown = arguments.keys() - known.arguments - {"token"}
@@ -164,200 +183,52 @@ class SlackServer:
         missing = [name for name in sorted(known.required) if arguments.get(name) in (None, "")]
         if missing:
             raise SlackSays("invalid_arguments", *[f"[ERROR] missing required field: {name}" for name in missing])
-        self._spend(method, str(arguments.get("channel", "")))
-        return self.methods(method, arguments, scopes)
+        self._spend(home, method, str(arguments.get("channel", "")))
+        special = self._carry_out_special(request, method, arguments, home)
+        return special if special is not None else self._methods[home.team](method, arguments, scopes)
 
-    def _scopes(self, request: web.Request, arguments: Json, *, app_token: bool) -> frozenset[str]:
-        header = request.headers.get("Authorization", "")
-        token = header.removeprefix("Bearer ") or arguments.get("token")
-        if not token:
-            raise SlackSays("not_authed")
-        ours, theirs = self.workspace.bot_tokens, self.workspace.app_tokens
-        right, wrong = (theirs, ours) if app_token else (ours, theirs)
-        if token in wrong:
-            raise SlackSays("not_allowed_token_type")
-        if token not in right:
-            raise SlackSays("invalid_auth")
-        return right[token]
+    def _carry_out_special(
+        self, _request: web.Request, _method: str, _arguments: Json, _home: Workspace
+    ) -> Json | None:
+        """For methods that need more than the workspace and the scopes."""
+        return None
 
-    def _spend(self, method: str, channel: str) -> None:
-        if method not in self.rates:
-            return
-        most, seconds = self.rates[method]
-        spent = self._spent[method, channel if method == "chat.postMessage" else ""]
+    def _spend(self, home: Workspace, method: str, channel: str) -> None:
+        """Limits are per method, workspace and app; posts are also counted per channel."""
+        buckets = [(method, channel if method == "chat.postMessage" else ""), (f"{method} *", "")]
         now = self.workspace.now_ms()
-        while spent and spent[0] <= now - seconds * 1000:
-            spent.popleft()
-        if len(spent) >= most:
-            raise _Limited(max(1, -int((now - spent[0] - seconds * 1000) // 1000)))
-        spent.append(now)
+        open_buckets = [
+            (self.rates[name], self._spent[home.team, name, at]) for name, at in buckets if name in self.rates
+        ]
+        for (most, seconds), spent in open_buckets:
+            while spent and spent[0] <= now - seconds * 1000:
+                spent.popleft()
+            if len(spent) >= most:
+                raise Limited(max(1, -int((now - spent[0] - seconds * 1000) // 1000)))
+        for _, spent in open_buckets:
+            spent.append(now)
 
-    async def _suffer(
-        self, request: web.Request, fault: Fault, method: str, arguments: Json, response: web.Response | None
-    ) -> web.StreamResponse:
-        self.calls.append(Call(method, arguments, f"{fault.kind}{' after commit' if response else ''}"))
-        match fault.kind:
-            case "error":
-                return web.json_response({"ok": False, "error": fault.error})
-            case "status":
-                return web.Response(status=fault.status, text="upstream connect error", content_type="text/plain")
-            case "html":
-                return web.Response(
-                    status=fault.status, text="<html>Slack is having trouble</html>", content_type="text/html"
-                )
-            case "limited":
-                return web.json_response(
-                    {"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": str(fault.retry_after)}
-                )
-            case "gate":
-                assert fault.gate is not None
-                await fault.gate.wait()
-                return response or web.Response(status=504)
-            case "reset":
-                assert request.transport is not None
-                request.transport.abort()
-                return response or web.Response(status=500)
-            case _:
-                raise AssertionError(fault.kind)
-
-    # response URLs
+    # response URLs, files
 
     async def _response(self, request: web.Request) -> web.Response:
-        known = self.workspace.response_urls.get(request.match_info["key"])
-        body = await request.json()
-        if known is None or self.workspace.now_ms() > known.expires_ms:
-            return web.json_response({"ok": False, "error": "expired_url"}, status=404)
-        if known.uses >= RESPONSE_URL_USES:
-            return web.json_response({"ok": False, "error": "used_url"}, status=404)
-        problems = message_problems(body.get("blocks") or [])
-        if problems or not (body.get("text") or body.get("blocks") or body.get("delete_original")):
-            return web.json_response({"ok": False, "error": "invalid_blocks" if problems else "no_text"}, status=400)
-        known.uses += 1
-        self.workspace.ephemerals.append(
-            Ephemeral(known.channel, known.user, body.get("text", ""), body.get("blocks") or [])
-        )
-        return web.json_response({"ok": True})
+        status, answer = 404, {"ok": False, "error": "expired_url"}
+        for workspace in self.workspaces.values():
+            if request.match_info["key"] in workspace.response_urls:
+                status, answer = answer_response_url(workspace, request.match_info["key"], await request.json())
+        return web.json_response(answer, status=status)
 
-    # Socket Mode
-
-    def _new_link(self) -> str:
-        ticket = secrets.token_hex(8)
-        self._tickets.add(ticket)
-        return f"ws://127.0.0.1:{self._port}/link/?ticket={ticket}&app_id=A0APP".replace("/link/", "/link")
-
-    async def _socket(self, request: web.Request) -> web.StreamResponse:
-        ticket = request.query.get("ticket", "")
-        if ticket not in self._tickets:
-            return web.Response(status=401)
-        self._tickets.remove(ticket)
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        if len(self.sockets) >= MOST_SOCKETS:
-            await socket.send_json({"type": "disconnect", "reason": "too_many_websockets", "debug_info": {}})
-            await socket.close()
-            return socket
-        self.sockets.append(socket)
-        await socket.send_json({
-            "type": "hello", "num_connections": len(self.sockets), "connection_info": {"app_id": "A0APP"},
-            "debug_info": {"host": "fake", "approximate_connection_time": 3600},
-        })  # fmt: skip
-        try:
-            async for frame in socket:
-                if frame.type is aiohttp.WSMsgType.TEXT:
-                    answer = json.loads(frame.data)
-                    self.envelopes.append(answer)
-                    waiting = self._acks.get(answer.get("envelope_id", ""))
-                    if waiting is not None and not waiting.done():
-                        waiting.set_result(answer)
-        finally:
-            self.sockets.remove(socket)
-        return socket
-
-    async def disconnect(self, reason: str) -> None:
-        """What Slack sends before it closes the newest connection: ``warning``, ``refresh_requested``, ``link_disabled``."""
-        await self.sockets[-1].send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "fake"}})
-
-    # callbacks
-
-    async def deliver(
-        self, kind: str, payload: Json, *, copies: int = 1, headers: dict[str, str] | None = None
-    ) -> Delivery:
-        """One callback: ``interactive``, ``slash_commands`` or ``events_api``. ``copies``: sent so often at once."""
-        started = time.monotonic()
-        if self.request_url is None:
-            results = await self._over_socket(kind, payload, copies)
-        else:
-            raw, content_type = encode(kind, payload)
-            sends = [
-                self.post(raw, {"Content-Type": content_type, **self.sign(raw), **(headers or {})})
-                for _ in range(copies)
-            ]
-            results = await asyncio.gather(*sends)
-        status, body = results[0]
-        return Delivery(status == 200, status, body, time.monotonic() - started)
-
-    async def _over_socket(self, kind: str, payload: Json, copies: int) -> list[tuple[int, Any]]:
-        envelope = secrets.token_hex(8)
-        accepts = kind != "events_api"
-        message = {"type": kind, "envelope_id": envelope, "payload": payload, "accepts_response_payload": accepts}
-        if kind == "events_api":
-            message |= {"retry_attempt": 0, "retry_reason": ""}
-        waiting = self._acks[envelope] = asyncio.get_running_loop().create_future()
-        for _ in range(copies):
-            await self.sockets[-1].send_json(message)
-        try:
-            answer = await asyncio.wait_for(waiting, ACK_SECONDS)
-        except TimeoutError:
-            return [(0, None)]
-        finally:
-            del self._acks[envelope]
-        return [(200, answer.get("payload"))]
-
-    async def post(self, raw: str, headers: dict[str, str]) -> tuple[int, Any]:
-        """A POST to the request URL: status and body; status 0 when there was no answer within 3 s."""
-        assert self._session is not None
-        assert self.request_url is not None
-        try:
-            timeout = aiohttp.ClientTimeout(total=ACK_SECONDS)
-            async with self._session.post(
-                self.request_url, data=raw.encode(), headers=headers, timeout=timeout
-            ) as response:
-                text = await response.text()
-                return response.status, json.loads(
-                    text
-                ) if response.content_type == "application/json" and text else text
-        except (TimeoutError, aiohttp.ClientError):
-            return 0, None
-
-    def sign(self, raw: str, *, timestamp: str | None = None, secret: str = SIGNING_SECRET) -> dict[str, str]:
-        """The two headers of v0 signatures."""
-        stamp = timestamp if timestamp is not None else str(self.workspace.now_ms() // 1000)
-        digest = hmac.new(secret.encode(), f"v0:{stamp}:{raw}".encode(), hashlib.sha256).hexdigest()
-        return {"X-Slack-Signature": f"v0={digest}", "X-Slack-Request-Timestamp": stamp}
-
-
-class _Limited(Exception):
-    def __init__(self, seconds: int) -> None:
-        super().__init__()
-        self.seconds = seconds
-
-
-def encode(kind: str, payload: Json) -> tuple[str, str]:
-    """The body and content type of a callback over HTTP."""
-    if kind == "interactive":
-        return urlencode({"payload": json.dumps(payload)}), "application/x-www-form-urlencoded"
-    if kind == "slash_commands":
-        return urlencode(payload), "application/x-www-form-urlencoded"
-    return json.dumps(payload), "application/json"
-
-
-async def _arguments(request: web.Request) -> Json:
-    """GET and POST; query, form and JSON, as Slack takes them. Empty values count as not given."""
-    arguments: Json = dict(request.query)
-    if request.content_type == "application/json":
-        arguments |= await request.json()
-    elif request.method == "POST":
-        for key, value in (await request.post()).items():
-            is_json = key in ("blocks", "view", "metadata", "attachments")
-            arguments[key] = json.loads(str(value)) if is_json else str(value)
-    return {key: value for key, value in arguments.items() if value is not None}
+    async def _upload(self, request: web.Request) -> web.Response:
+        """The bytes, raw or as the one file of a form; as many as were announced."""
+        for workspace in self.workspaces.values():
+            file = workspace.files.get(request.match_info["file"])
+            if file is None or file.content is not None:
+                continue
+            content = await request.read()
+            if request.content_type == "multipart/form-data":
+                part = next(iter((await request.post()).values()))
+                content = part.encode() if isinstance(part, str) else part.file.read()  # type: ignore[union-attr]
+            if len(content) != file.length:
+                return web.Response(status=500, text="length mismatch")
+            file.content = content
+            return web.Response(text=f"OK - {len(content)}")
+        return web.Response(status=404)

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.fakes.slack import FakeSlack, Fault
-from tests.fakes.slack.vocabulary import COMMON_ERRORS, METHODS
+from tests.fakes.slack.conftest import refused
 
 MODAL = {"type": "modal", "title": {"type": "plain_text", "text": "t"}, "blocks": [{"type": "divider"}]}
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[FakeSlack]:
-    fake = FakeSlack()
-    await fake.start()
-    yield fake
-    await fake.stop()
-
-
-@pytest.fixture
-def client(slack: FakeSlack) -> AsyncWebClient:
-    return AsyncWebClient(token="xoxb-fake-bot", base_url=slack.url, retry_handlers=[])
-
-
-async def refused(call: Any) -> str:
-    with pytest.raises(SlackApiError) as caught:
-        await call
-    return str(caught.value.response["error"])
 
 
 async def test_tokens_and_scopes(slack: FakeSlack) -> None:
@@ -87,7 +62,7 @@ async def test_channels_and_membership(slack: FakeSlack, client: AsyncWebClient)
     ):
         assert await refused(client.chat_postMessage(channel=channel, text="x")) == error
     assert await refused(client.conversations_history(channel=outside.id)) == "not_in_channel"
-    slack.workspace.bot_tokens["xoxb-fake-bot"] -= {"groups:history"}
+    slack.workspace.bot_tokens["xoxb-fake-bot"] -= {"groups:history", "groups:read"}
     private = slack.workspace.add_channel("private", private=True)
     assert await refused(client.conversations_history(channel=private.id)) == "missing_scope"
     assert await refused(client.conversations_info(channel=private.id)) == "missing_scope"
@@ -256,113 +231,3 @@ async def test_faults(slack: FakeSlack, client: AsyncWebClient) -> None:
     slack.outage = True
     with pytest.raises(SlackApiError):
         await client.auth_test()
-
-
-class Receiver:
-    """An app that answers every callback with `status`, or not at all."""
-
-    def __init__(self) -> None:
-        self.status: int | None = 200
-        self.requests: list[tuple[dict[str, str], str]] = []
-
-    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        self.requests.append((dict(request.headers), await request.text()))
-        if self.status is None:
-            await asyncio.Event().wait()
-        return web.Response(status=self.status or 200)
-
-
-@pytest.fixture
-async def receiver(slack: FakeSlack) -> AsyncIterator[Receiver]:
-    receiver = Receiver()
-    runner = web.ServerRunner(web.Server(receiver), shutdown_timeout=0.1, handler_cancellation=True)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    slack.request_url = f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
-    yield receiver
-    await runner.cleanup()
-
-
-async def test_callbacks_are_signed(slack: FakeSlack, receiver: Receiver) -> None:
-    sam = slack.workspace.add_user("Sam", None)
-    channel = slack.workspace.add_channel("ops", sam)
-    assert (await slack.command(sam, channel, "help")).acked
-    headers, body = receiver.requests[0]
-    assert (
-        slack.sign(body, timestamp=headers["X-Slack-Request-Timestamp"])["X-Slack-Signature"]
-        == headers["X-Slack-Signature"]
-    )
-
-
-async def test_an_answer_has_three_seconds(slack: FakeSlack, receiver: Receiver) -> None:
-    sam = slack.workspace.add_user("Sam", None)
-    channel = slack.workspace.add_channel("ops", sam)
-    receiver.status = None
-    delivery = await slack.command(sam, channel, "help")
-    assert not delivery.acked
-    assert 2.9 < delivery.seconds < 4
-
-
-async def test_events_are_sent_again_three_times(slack: FakeSlack, receiver: Receiver) -> None:
-    receiver.status = 500
-    deliveries = await slack.event({"type": "app_uninstalled"})
-    assert [d.acked for d in deliveries] == [False] * 4
-    assert [headers.get("x-slack-retry-num") for headers, _ in receiver.requests] == [None, "1", "2", "3"]
-    receiver.status = 200
-    assert len(await slack.event({"type": "app_uninstalled"})) == 1
-
-
-async def test_socket_mode(slack: FakeSlack) -> None:
-    client = AsyncWebClient(token="xoxb-fake-bot", base_url=slack.url, retry_handlers=[])
-    url = (await client.apps_connections_open(app_token="xapp-fake-app"))["url"]
-    sam = slack.workspace.add_user("Sam", None)
-    channel = slack.workspace.add_channel("ops", sam)
-    async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
-        assert (await socket.receive_json())["type"] == "hello"
-        with pytest.raises(aiohttp.WSServerHandshakeError):
-            await session.ws_connect(url)  # a ticket serves once
-        sending = asyncio.create_task(slack.command(sam, channel, "help"))
-        envelope = await socket.receive_json()
-        assert envelope["type"] == "slash_commands"
-        await socket.send_json({"envelope_id": envelope["envelope_id"], "payload": {"text": "hello"}})
-        assert (await sending).acked
-        assert slack.told(sam) == ["hello"]
-        assert not (await slack.command(sam, channel, "help")).acked  # nobody acknowledges this one
-        await socket.receive_json()
-        await slack.disconnect("warning")
-        assert (await socket.receive_json())["reason"] == "warning"
-
-
-PEERS = os.environ.get("HOLDPOINT_PEERS", "")
-
-
-@pytest.mark.skipif(not PEERS, reason="HOLDPOINT_PEERS names no folder")
-@pytest.mark.parametrize("name", sorted(METHODS))
-def test_the_vocabulary_is_slacks(name: str) -> None:
-    page = json.loads((Path(PEERS) / "slack-methods" / f"{name}.json").read_text())
-    method = METHODS[name]
-    assert method.arguments <= set(page["args"]) | {"mrkdwn"}
-    # Errors that the method's own page leaves to the general list, or that only a sister method's page names.
-    assert method.errors - COMMON_ERRORS <= set(page["errors"]) | {"is_archived"}
-    named = {scope["name"] for scope in page["scopes"].get("bot", [])}
-    assert not named or method.scopes <= named | {"users:read"}
-    tier = page["rate_limit"]["label"]
-    assert not method.per_minute or f"{method.per_minute}+" in tier
-
-
-@pytest.mark.skipif(not PEERS, reason="HOLDPOINT_PEERS names no folder")
-async def test_payloads_have_slacks_fields(slack: FakeSlack) -> None:
-    folder = Path(PEERS) / "slack-payloads"
-    sam = slack.workspace.add_user("Sam", None)
-    channel = slack.workspace.add_channel("ops", sam)
-    client = AsyncWebClient(token="xoxb-fake-bot", base_url=slack.url, retry_handlers=[])
-    button = {"type": "button", "text": {"type": "plain_text", "text": "Go"}, "action_id": "go", "value": "1"}
-    await client.chat_postMessage(channel=channel.id, text="x", blocks=[{"type": "actions", "elements": [button]}])
-    message = slack.workspace.messages(channel.id)[0]
-    ours = slack.click_payload(sam, message, *message.button("go"))  # type: ignore[misc]
-    official = json.loads((folder / "interactive-components" / "BlockActionPayload.json").read_text())
-    for key in ("", "user", "container", "channel", "message"):
-        mine, theirs = (ours[key], official[key]) if key else (ours, official)
-        assert mine.keys() <= theirs.keys(), key
-    assert ours["actions"][0].keys() <= official["actions"][0].keys()

@@ -38,7 +38,39 @@ def confirm(**more: Any) -> dict[str, Any]:
     return {"title": plain("t"), "text": plain("t"), "confirm": plain("y"), "deny": plain("n"), **more}
 
 
+def option(value: str = "a", **more: Any) -> dict[str, Any]:
+    return {"text": plain("A"), "value": value, **more}
+
+
+def options(count: int) -> list[dict[str, Any]]:
+    return [option(str(n)) for n in range(count)]
+
+
+def menu(kind: str = "static_select", **more: Any) -> dict[str, Any]:
+    return {"type": kind, "action_id": "m", "options": options(2), **more}
+
+
+def table(rows: int, columns: int = 1) -> dict[str, Any]:
+    return {"type": "table", "rows": [[{"type": "raw_text", "text": "x"}] * columns] * rows}
+
+
 MESSAGES: list[tuple[str, Any, Any]] = [
+    ("100 options", actions(menu(options=options(100))), actions(menu(options=options(101)))),
+    ("option text 75", actions(menu(options=[option(text=plain("x" * 75))])), actions(menu(options=[option(text=plain("x" * 76))]))),
+    ("option value 150", actions(menu(options=[option("x" * 150)])), actions(menu(options=[option("x" * 151)]))),
+    ("option plain_text", actions(menu()), actions(menu(options=[option(text=mrkdwn("x"))]))),
+    ("options differ", actions(menu(options=options(2))), actions(menu(options=[option(), option()]))),
+    ("initial option is one", actions(menu(initial_option=option("1"))), actions(menu(initial_option=option("9")))),
+    ("overflow 2 to 5", actions(menu("overflow", options=options(5))), actions(menu("overflow", options=options(1)))),
+    ("overflow at most 5", actions(menu("overflow", options=options(2))), actions(menu("overflow", options=options(6)))),
+    ("radio 10", actions(menu("radio_buttons", options=options(10))), actions(menu("radio_buttons", options=options(11)))),
+    ("menu known key", actions(menu()), actions(menu(colour="red"))),
+    ("context image", [{"type": "context", "elements": [{"type": "image", "image_url": "http://x", "alt_text": "x"}]}], [{"type": "context", "elements": [{"type": "image", "alt_text": "x"}]}]),
+    ("image by file", [{"type": "image", "slack_file": {"id": "F1"}, "alt_text": "x"}], [{"type": "image", "slack_file": {}, "alt_text": "x"}]),
+    ("markdown 12000 in all", [{"type": "markdown", "text": "x" * 6000}] * 2, [{"type": "markdown", "text": "x" * 6001}] * 2),
+    ("one table", [table(1)], [table(1)] * 2),
+    ("table 100 rows", [table(100)], [table(101)]),
+    ("table 20 columns", [table(1, 20)], [table(1, 21)]),
     ("50 blocks", [{"type": "divider"}] * 50, [{"type": "divider"}] * 51),
     ("section text 3000", [section("x" * 3000)], [section("x" * 3001)]),
     ("length in UTF-16 units", [section("😀" * 1500)], [section("😀" * 1501)]),

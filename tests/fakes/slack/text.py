@@ -114,7 +114,27 @@ def _parts(block: dict[str, Any]) -> Iterator[Seen]:
     for item in block.get("elements", []):
         if item["type"] in ("mrkdwn", "plain_text"):
             yield read_object(item)
-        elif isinstance(item.get("text"), dict):
-            yield read_object(item["text"])
-    if block["type"] == "input" and block["element"].get("initial_value"):
-        yield Seen(block["element"]["initial_value"])
+        else:
+            yield from _control(item)
+    if "accessory" in block:
+        yield from _control(block["accessory"])
+    if block["type"] == "input":
+        yield from _control(block["element"])
+        if block["element"].get("initial_value"):
+            yield Seen(block["element"]["initial_value"])
+    if block["type"] == "markdown":
+        yield read_mrkdwn(block["text"], verbatim=False)
+    for row in block.get("rows", []):
+        for cell in row:
+            yield Seen(cell["text"]) if cell["type"] == "raw_text" else read_rich(cell)
+
+
+def _control(element: dict[str, Any]) -> Iterator[Seen]:
+    """A button's words, or those of a menu's options."""
+    if isinstance(element.get("text"), dict):
+        yield read_object(element["text"])
+    groups = element.get("option_groups") or [{"options": element.get("options", [])}]
+    for option in (option for group in groups for option in group["options"]):
+        yield read_object(option["text"])
+        if "description" in option:
+            yield read_object(option["description"])

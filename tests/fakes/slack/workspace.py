@@ -4,186 +4,69 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.fakes.slack.text import Seen, read_blocks, read_mrkdwn
+from tests.fakes.slack.things import (
+    Channel,
+    Ephemeral,
+    File,
+    Json,
+    Message,
+    ResponseUrl,
+    SlackSays,
+    User,
+    View,
+)
 
-Json = dict[str, Any]
+__all__ = [
+    "Channel", "Ephemeral", "File", "Json", "Message", "ResponseUrl", "SlackSays", "User", "View", "Workspace",
+]  # fmt: skip
 BOT_SCOPES = frozenset({
-    "chat:write", "commands", "im:write", "users:read", "users:read.email", "usergroups:read",
-    "channels:history", "groups:history", "im:history",
+    "chat:write", "commands", "im:write", "users:read", "users:read.email", "usergroups:read", "files:write",
+    "channels:history", "groups:history", "im:history", "channels:read", "groups:read",
 })  # fmt: skip
 TRIGGER_MS = 3_000
 RESPONSE_URL_MS = 30 * 60_000
 RESPONSE_URL_USES = 5
-
-
-class SlackSays(Exception):
-    """``{"ok": false, "error": …}``."""
-
-    def __init__(self, error: str, *messages: str) -> None:
-        super().__init__(error)
-        self.error = error
-        self.messages = messages
-
-
-@dataclass
-class User:
-    id: str
-    name: str
-    email: str | None
-    team: str
-    enterprise: str | None = None
-    is_bot: bool = False
-    deleted: bool = False
-    is_restricted: bool = False
-    is_ultra_restricted: bool = False
-    is_stranger: bool = False
-
-    def as_json(self, *, with_email: bool) -> Json:
-        profile: Json = {"real_name": self.name, "display_name": self.name.split()[0].lower()}
-        if with_email and self.email is not None:
-            profile["email"] = self.email
-        body: Json = {
-            "id": self.id, "team_id": self.team, "name": self.name.split()[0].lower(), "real_name": self.name,
-            "deleted": self.deleted, "is_bot": self.is_bot, "is_app_user": False, "profile": profile, "tz": "UTC",
-            "is_restricted": self.is_restricted, "is_ultra_restricted": self.is_ultra_restricted,
-        }  # fmt: skip
-        if self.is_stranger:
-            body["is_stranger"] = True
-        if self.enterprise is not None:
-            body["enterprise_user"] = {"id": self.id, "enterprise_id": self.enterprise}
-        return body
-
-
-@dataclass
-class Message:
-    channel: str
-    ts: str
-    user: str
-    text: str
-    blocks: list[Json]
-    metadata: Json | None = None
-    unfurl: bool = False
-    edits: int = 0
-    history: list[tuple[str, list[Json]]] = field(default_factory=list)
-
-    def as_json(self, *, with_metadata: bool) -> Json:
-        body: Json = {
-            "type": "message",
-            "ts": self.ts,
-            "user": self.user,
-            "text": self.text,
-            "bot_id": "B0BOT",
-            "team": "T0TEAM",
-            "app_id": "A0APP",
-        }
-        if self.blocks:
-            body["blocks"] = self.blocks
-        if with_metadata and self.metadata is not None:
-            body["metadata"] = self.metadata
-        return body
-
-    @property
-    def seen(self) -> Seen:
-        """What a reader sees and who is notified; the top-level text notifies too."""
-        seen = read_blocks(self.blocks) if self.blocks else Seen()
-        top = read_mrkdwn(self.text, verbatim=True)
-        seen.notified += top.notified
-        if not self.blocks:
-            seen.text = top.text
-        return seen
-
-    def button(self, action_id: str) -> tuple[Json, Json] | None:
-        """The actions block and the button of that id."""
-        for block in self.blocks:
-            for element in block.get("elements", []) if block["type"] == "actions" else []:
-                if element.get("action_id") == action_id:
-                    return block, element
-        return None
-
-    @property
-    def buttons(self) -> list[str]:
-        return [e["action_id"] for b in self.blocks if b["type"] == "actions" for e in b["elements"]]
-
-
-@dataclass
-class Channel:
-    id: str
-    name: str
-    members: set[str] = field(default_factory=set)
-    archived: bool = False
-    messages: dict[str, Message] = field(default_factory=dict)
-
-    @property
-    def scope(self) -> str:
-        return {"C": "channels", "G": "groups", "D": "im"}[self.id[0]]
-
-
-@dataclass
-class Ephemeral:
-    channel: str
-    user: str
-    text: str
-    blocks: list[Json]
-
-
-@dataclass
-class View:
-    id: str
-    user: str
-    content: Json
-    root: str
-    hash: str
-    open: bool = True
-    errors: dict[str, str] = field(default_factory=dict)
-
-    def as_json(self) -> Json:
-        filled = {
-            "callback_id": "",
-            "external_id": "",
-            "private_metadata": "",
-            "clear_on_close": False,
-            "notify_on_close": False,
-            "submit": None,
-            "close": None,
-        }
-        blocks = [{"block_id": f"b{n}", **block} for n, block in enumerate(self.content["blocks"])]
-        return {
-            **filled, **self.content, "blocks": blocks, "id": self.id, "team_id": "T0TEAM", "state": {"values": {}},
-            "hash": self.hash, "root_view_id": self.root, "previous_view_id": None, "app_id": "A0APP",
-            "app_installed_team_id": "T0TEAM", "bot_id": "B0BOT",
-        }  # fmt: skip
-
-
-@dataclass
-class ResponseUrl:
-    channel: str
-    user: str
-    message: str | None
-    expires_ms: int
-    uses: int = 0
+MOST_STACKED = 3
 
 
 class Workspace:
-    """``clock`` is milliseconds since 1970; `forward` moves the fake's own time on top of it."""
+    """``clock`` is milliseconds since 1970; `forward` moves the fake's own time on top of it.
 
-    def __init__(self, clock: Callable[[], int]) -> None:
+    ``numbers`` is shared by the workspaces of one fake, so that no id occurs twice.
+    """
+
+    def __init__(
+        self, clock: Callable[[], int], *, team: str = "T0TEAM", name: str = "Fake", token: str | None = "xoxb-fake-bot",
+        enterprise: str | None = None, numbers: Iterator[int] | None = None,
+    ) -> None:  # fmt: skip
         self._base = clock
         self._offset = 0
-        self.bot_tokens: dict[str, frozenset[str]] = {"xoxb-fake-bot": BOT_SCOPES}
+        self._numbers = numbers or itertools.count(1)
+        self.team = team
+        self.name = name
+        self.enterprise = enterprise
+        mark = "" if team == "T0TEAM" else team[1:]
+        self.bot_user, self.bot_id = f"U0BOT{mark}", f"B0BOT{mark}"
+        self.bot_tokens: dict[str, frozenset[str]] = {token: BOT_SCOPES} if token else {}
         self.app_tokens: dict[str, frozenset[str]] = {"xapp-fake-app": frozenset({"connections:write"})}
-        self.users: dict[str, User] = {"U0BOT": User("U0BOT", "Holdpoint", None, "T0TEAM", is_bot=True)}
+        self.revoked: dict[str, str] = {}  # token → token_revoked, account_inactive, token_expired
+        self.org_wide: set[str] = set()  # tokens of an installation for the whole enterprise
+        self.users: dict[str, User] = {self.bot_user: User(self.bot_user, "Holdpoint", None, team, is_bot=True)}
         self.channels: dict[str, Channel] = {}
         self.usergroups: dict[str, list[str]] = {}
         self.ephemerals: list[Ephemeral] = []
         self.views: dict[str, View] = {}
+        self.homes: dict[str, View] = {}
+        self.files: dict[str, File] = {}
         self.triggers: dict[str, tuple[str, int, bool]] = {}
         self.response_urls: dict[str, ResponseUrl] = {}
-        self.enterprise: str | None = None
-        self._numbers = itertools.count(1)
+        self.edit_window_s: float | None = None  # how long messages may be edited; None: for ever
+        self.home_tab = True
+        self.messages_tab = True
+        self.guide_triggers = False  # trigger errors as the guide spells them, not as the method's page does
 
     def now_ms(self) -> int:
         return self._base() + self._offset
@@ -197,9 +80,10 @@ class Workspace:
     # people and places
 
     def add_user(
-        self, name: str, email: str | None, *, user_id: str | None = None, team: str = "T0TEAM", **flags: Any
+        self, name: str, email: str | None, *, user_id: str | None = None, team: str | None = None, **flags: Any
     ) -> User:
-        user = User(user_id or f"U{self.number():04}", name, email, team, **flags)
+        flags.setdefault("enterprise", self.enterprise)
+        user = User(user_id or f"U{self.number():04}", name, email, team or self.team, **flags)
         self.users[user.id] = user
         return user
 
@@ -208,7 +92,7 @@ class Workspace:
     ) -> Channel:
         channel = Channel(channel_id or f"{'G' if private else 'C'}{self.number():04}", name, {m.id for m in members})
         if bot:
-            channel.members.add("U0BOT")
+            channel.members.add(self.bot_user)
         self.channels[channel.id] = channel
         return channel
 
@@ -217,13 +101,30 @@ class Workspace:
         for channel in self.channels.values():
             if channel.id[0] == "D" and user_id in channel.members:
                 return channel
-        channel = Channel(f"D{self.number():04}", "directmessage", {user_id, "U0BOT"})
+        channel = Channel(f"D{self.number():04}", "directmessage", {user_id, self.bot_user})
         self.channels[channel.id] = channel
         return channel
 
     def messages(self, channel_id: str) -> list[Message]:
-        """In the order of posting."""
-        return list(self.channels[channel_id].messages.values())
+        """What the channel shows, in the order of posting: no replies but those that were sent to the channel too."""
+        found = self.channels[channel_id].messages.values()
+        return [m for m in found if not m.tombstone and (not m.is_reply or m.broadcast)]
+
+    def replies(self, message: Message) -> list[Message]:
+        """The thread under a message, in the order of posting."""
+        found = self.channels[message.channel].messages.values()
+        return [m for m in found if m.is_reply and m.thread_ts == message.ts]
+
+    def delete(self, message: Message) -> None:
+        """Away with it; a thread that hangs on it stays, under a tombstone."""
+        if self.replies(message):
+            message.tombstone, message.text, message.blocks = True, "This message was deleted.", []
+            message.metadata = None
+        else:
+            del self.channels[message.channel].messages[message.ts]
+
+    def ts(self) -> str:
+        return f"{self.now_ms() // 1000}.{self.number():06}"
 
     # triggers, response URLs, views
 
@@ -238,9 +139,9 @@ class Workspace:
             raise SlackSays("invalid_trigger_id")
         user, expires_ms, used = self.triggers[trigger]
         if used:
-            raise SlackSays("exchanged_trigger_id")
+            raise SlackSays("trigger_exchanged" if self.guide_triggers else "exchanged_trigger_id")
         if self.now_ms() > expires_ms:
-            raise SlackSays("expired_trigger_id")
+            raise SlackSays("trigger_expired" if self.guide_triggers else "expired_trigger_id")
         self.triggers[trigger] = (user, expires_ms, True)
         return user
 
@@ -249,15 +150,17 @@ class Workspace:
         self.response_urls[key] = ResponseUrl(channel, user, message, self.now_ms() + RESPONSE_URL_MS)
         return key
 
-    def open_view(self, user: str, content: Json, root: str | None) -> View:
+    def open_view(self, user: str, content: Json, root: str | None, *, kind: str = "modal") -> View:
         view_id = f"V{self.number():04}"
-        view = View(view_id, user, content, root or view_id, secrets.token_hex(4))
+        view = View(
+            view_id, user, content, root or view_id, secrets.token_hex(4), team=self.team, bot_id=self.bot_id, kind=kind
+        )
         self.views[view_id] = view
         return view
 
     def stack(self, root: str) -> list[View]:
-        return [view for view in self.views.values() if view.root == root and view.open]
+        return [view for view in self.views.values() if view.root == root and view.open and view.kind == "modal"]
 
     def modals(self, user: User) -> list[View]:
         """The open modals of that person, the top one last."""
-        return [view for view in self.views.values() if view.user == user.id and view.open]
+        return [view for view in self.views.values() if view.user == user.id and view.open and view.kind == "modal"]
