@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--no-emit-index-url --no-header --extra build
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fmt requirements clean
+.PHONY: help setup demo test check gallery bench fmt requirements clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -35,6 +35,9 @@ check: $(TEST_STAMP) ## formatting, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+gallery: $(TEST_STAMP) ## draw every card in every state into docs/gallery; needs node, npm, Chromium
+	@exec $(BIN)/python -m tests.gallery docs/gallery
 
 bench: $(TEST_STAMP) ## measure; options in ARGS
 	@exec $(BIN)/python -m tests.bench $(ARGS)

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from bot.commands import Commands
 from bot.decide import Decider
 from bot.directory import Directory
+from bot.history import History
 from bot.notify import consumer_group
 from bot.slack import KIND as SLACK
 from bot.slack.app import SlackApp
+from bot.slack.routes import install_routes
 from bot.timer import Timer
 from bot.web.feed import Feed
 from bot.web.server import WebServer
@@ -85,17 +87,21 @@ async def running_bot(settings: Settings, *, clock: Clock = now_ms) -> AsyncIter
         stack.push_async_callback(tasks.aclose)
 
         await _prepare_outbox(settings, store)
-        recorder = await _start_recorder(settings, store, stack, tasks, clock=clock)
+        recorder, ledger = await _start_recorder(settings, store, stack, tasks, clock=clock)
+        history = History(ledger, store, clock=clock, masks=lambda: live.snapshot.policy.masks)
+        stack.push_async_callback(history.aclose)
         decider = Decider(store, live, clock=clock, metrics=metrics)
         directory = Directory(live, clock=clock)
-        commands = Commands(store, live, clock=clock, link_base=settings.link_base)
+        commands = Commands(
+            store, live, clock=clock, link_base=settings.link_base, decider=decider, metrics=metrics, history=history
+        )
         timer = Timer(store, clock=clock, metrics=metrics, abandon_grace_ms=int(settings.abandon_grace_s * 1000))
         tasks.start("timer", timer.run())
         feed = Feed(store)
         tasks.start("feed", feed.run())
 
         slack = None
-        if settings.slack_bot_token is not None:
+        if settings.slack_is_on:
             slack = SlackApp(
                 settings,
                 store,
@@ -105,6 +111,7 @@ async def running_bot(settings: Settings, *, clock: Clock = now_ms) -> AsyncIter
                 commands=commands,
                 clock=clock,
                 metrics=metrics,
+                history=history,
                 on_death=on_death,
             )
             await slack.start()
@@ -112,8 +119,11 @@ async def running_bot(settings: Settings, *, clock: Clock = now_ms) -> AsyncIter
 
         metrics.policy_version = lambda: live.snapshot.policy.version
         metrics.recorder_lag_seconds = lambda: recorder.lag_seconds
-        site = Site(settings, store, live, decider, directory, metrics, clock, feed, _checks(recorder, slack, died))
-        server = WebServer(site, extra=slack_routes(slack) if slack is not None else ())
+        site = Site(
+            settings, store, live, decider, directory, metrics, clock, feed, history, _checks(recorder, slack, died)
+        )
+        installing = install_routes(slack.installer) if slack is not None and slack.installer is not None else []
+        server = WebServer(site, extra=[*slack_routes(slack), *installing] if slack is not None else ())
         stack.push_async_callback(server.stop)
         await server.start(settings.bot_host, settings.bot_port)
         yield Bot(f"http://{_in_url(settings.bot_host)}:{server.port}", settings, metrics, died)
@@ -121,7 +131,7 @@ async def running_bot(settings: Settings, *, clock: Clock = now_ms) -> AsyncIter
 
 async def _prepare_outbox(settings: Settings, store: Store) -> None:
     """Each channel has its group before the recorder trims for the first time; one that is off holds nothing back."""
-    if settings.slack_bot_token is None:
+    if not settings.slack_is_on:
         await store.outbox.drop_group(consumer_group(SLACK))
     else:
         await store.outbox.make_group("events", consumer_group(SLACK))
@@ -129,7 +139,7 @@ async def _prepare_outbox(settings: Settings, store: Store) -> None:
 
 async def _start_recorder(
     settings: Settings, store: Store, stack: AsyncExitStack, tasks: Tasks, *, clock: Clock
-) -> Recorder:
+) -> tuple[Recorder, Ledger]:
     if not settings.ledger_url:
         await asyncio.to_thread(settings.data.mkdir, parents=True, exist_ok=True)
     ledger = await asyncio.to_thread(Ledger.open, settings.ledger)
@@ -143,7 +153,7 @@ async def _start_recorder(
         await asyncio.to_thread(ledger.close)
 
     stack.push_async_callback(close)
-    return recorder
+    return recorder, ledger
 
 
 def _checks(recorder: Recorder, slack: SlackApp | None, died: asyncio.Event) -> Mapping[str, Check]:

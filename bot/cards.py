@@ -2,8 +2,9 @@
 
 ::
 
-    Hold ─┬─ who, where to, why, risk ─────────────┐
-          ├─ parts ─ passages (mask, mark, cut) ───┤
+    Hold ─┬─ who, what, where, why, risk ──────────┐
+          ├─ parts ─ passages (mask, mark, fold) ──┤
+          ├─ claim, questions, similar, terms ─────┤
           ├─ decisions ─ diff, progress, timeline ─┼──▶ CardView ──▶ template of a channel
           └─ state, deadline, viewer ─ actions ────┘
 
@@ -16,15 +17,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bot import sentences
-from bot.passages import DiffLine, diff_lines, segments, shorten
-from bot.views import Action, CardView, EditView, OutcomeView, PartView, ProgressView, RuleView, Tone, plain_text
-from holdpoint.errors import MayNotDecide
-from holdpoint.model import Decision, Hold, Part, PartRole, Reviewer, Span, State
+from bot.offers import offers
+from bot.parts import part_label, portion
+from bot.passages import DiffLine, diff_lines
+from bot.pieces import EditView, PartView, ProgressView, RuleView, claim_view, outcome_view, question_view
+from bot.timeline import timeline
+from bot.views import Action, CardView, Tone, plain_text
+from holdpoint.lifecycle import deadline_at
+from holdpoint.model import Decision, Hold, Reviewer, State
 from holdpoint.policy import authority
 from holdpoint.policy.mask import Masks, mask
 from holdpoint.visible import visible, visible_line
 
 __all__ = ["Action", "CardView", "EditView", "PartView", "card_view", "edit_lines", "part_label", "plain_text"]
+
+MOST_GROUPS = 3  # of the requester's, in the line that says who asks what of which model
 
 
 def card_view(
@@ -35,14 +42,19 @@ def card_view(
     masks: Masks,
     viewer: Reviewer | None = None,
     limit: int | None = None,
+    fold: bool = True,
+    reveal: bool = False,
     count: int = 1,
 ) -> CardView:
     """``hold`` as seen at ``now_ms``.
 
     ``link_base`` is the URL in front of ``/review``. ``limit`` bounds the characters of the parts in all (None: show
-    everything). ``viewer`` is who looks: without the right to decide, the actions are gone and ``may_not_decide`` says
-    why; None draws a card for everybody. ``count`` is how many identical holds this card stands for.
+    everything); with ``fold``, a limited view shows the newest user turn and what matched, and nothing else. ``viewer``
+    is who looks: without the right to decide, the actions are gone and ``may_not_decide`` says why; None draws a card
+    for everybody. ``reveal`` leaves the masks off: for the eyes of one reviewer, never for a card, and only after it was
+    recorded. ``count`` is how many identical holds this card stands for.
     """
+    masks = Masks() if reveal else masks
 
     def clean(text: str) -> str:
         return visible(mask(text, masks).text)
@@ -50,13 +62,16 @@ def card_view(
     def clean_line(text: str) -> str:
         return visible_line(mask(text, masks).text)
 
-    parts, cut = _parts(hold, masks, limit)
-    progress = _progress(hold)
-    actions, refusal = _actions(hold, now_ms, viewer)
+    shown = portion(hold, masks, limit=limit, fold=fold)
+    progress = _progress(hold, clean_line)
+    actions, refusal = offers(hold, now_ms=now_ms, viewer=viewer, masked=shown.masked)
+    confirmation = _confirmation(hold, clean_line) if hold.state is State.PENDING else ""
     model, connection, environment = (
         clean_line(text) for text in (hold.query.model, hold.connection, hold.environment)
     )
     who = requester_name(hold, clean_line)
+    groups = tuple(sorted(visible_line(group) for group in hold.requester.groups))
+    waiting_for = sentences.counted([*_missing(progress), *([confirmation] if confirmation else [])])
     return CardView(
         id=hold.id,
         rev=hold.rev,
@@ -65,10 +80,12 @@ def card_view(
         state=hold.state,
         tone=_TONES[hold.state],
         title=_title(hold, clean_line),
-        state_sentence=sentences.state_sentence(hold, waiting_for=_waiting_for(progress), clean=clean_line),
+        state_sentence=sentences.state_sentence(hold, waiting_for=waiting_for, clean=clean_line),
+        reason=clean(sentences.end_reason(hold)),
+        took=sentences.took(hold),
         requester=who,
-        requester_groups=tuple(sorted(visible_line(group) for group in hold.requester.groups)),
-        requester_line=f"{who} → {' · '.join(filter(None, (connection, model, environment)))}",
+        requester_groups=groups,
+        requester_line=_requester_line(who, groups, hold, model, connection, environment),
         connection=connection,
         model=model,
         environment=environment,
@@ -76,19 +93,32 @@ def card_view(
         address=visible_line(hold.address),
         risk=hold.evaluation.risk,
         rules=tuple(
-            RuleView(hit.rule, clean_line(hit.description), hit.verdict, hit.risk) for hit in hold.evaluation.hits
+            RuleView(visible_line(hit.rule), clean_line(hit.description), hit.verdict, hit.risk)
+            for hit in hold.evaluation.hits
         ),
+        similar=sentences.similar_sentence(hold, clean=clean_line),
         warnings=tuple(clean_line(f"Not inspected: {what}") for what in hold.query.uninspectable),
         tools=tuple(clean_line(tool) for tool in hold.query.tools),
         created_ms=hold.created_ms,
         deadline_ms=hold.deadline_ms,
         deadline_words=_deadline_words(hold, now_ms),
+        paused_ms=hold.paused_ms if hold.state is State.PENDING else None,
+        reminded_ms=hold.reminded_ms,
         progress=progress,
-        parts=parts,
-        cut=cut,
+        confirmation=confirmation,
+        claim=claim_view(hold, clean_line),
+        questions=tuple(question_view(question, clean, clean_line) for question in hold.questions),
+        grant=hold.evaluation.terms.grant,
+        reasons=tuple(clean_line(reason) for reason in hold.evaluation.terms.reasons),
+        glass=clean_line(sentences.glass_sentence(hold)),
+        parts=shown.parts,
+        cut=shown.cut,
+        folded=shown.folded,
+        masked=shown.masked,
+        revealed=reveal,
         edits=tuple(_edits(hold, masks)),
-        timeline=sentences.timeline(hold, clean=clean),
-        outcome=_outcome(hold, clean),
+        timeline=timeline(hold, clean=clean),
+        outcome=outcome_view(hold, clean_line),
         actions=actions,
         may_not_decide=refusal,
         count=count,
@@ -101,15 +131,16 @@ def requester_name(hold: Hold, clean: Callable[[str], str]) -> str:
     return clean(f"{requester.principal} (agent of {requester.owner})" if requester.owner else requester.principal)
 
 
-def part_label(part: Part) -> str:
-    """``User``, ``Tool result`` …, with the message's number where there is one: ``User · message 3``."""
-    label = _ROLES[part.role]
-    keys = part.path.split("/")
-    if part.role in (PartRole.PARAMETER, PartRole.DEFINITION):
-        return f"{label} · {visible_line(part.path)}"
-    if len(keys) > 2 and keys[1].isdigit():
-        return f"{label} · message {int(keys[1]) + 1}"
-    return label
+def _requester_line(
+    who: str, groups: Sequence[str], hold: Hold, model: str, connection: str, environment: str
+) -> str:  # fmt: skip
+    """Who → what → where: ``dana@example.com (contractors) → llama-3.3-70b → demo · production``.
+
+    An agent is called by its owner instead of its groups.
+    """
+    named = [*groups[:MOST_GROUPS], *([f"{len(groups) - MOST_GROUPS} more"] if len(groups) > MOST_GROUPS else [])]
+    of = f" ({', '.join(named)})" if named and hold.requester.owner is None else ""
+    return " → ".join(filter(None, (who + of, model, " · ".join(filter(None, (connection, environment))))))
 
 
 _TONES = {
@@ -123,29 +154,28 @@ _TONES = {
     State.CANCELLED: Tone.ENDED,
 }
 
-_ROLES = {
-    PartRole.SYSTEM: "System",
-    PartRole.USER: "User",
-    PartRole.ASSISTANT: "Assistant",
-    PartRole.TOOL: "Tool result",
-    PartRole.DEFINITION: "Tool definition",
-    PartRole.PARAMETER: "Parameter",
-}
-
 
 def _title(hold: Hold, clean: Callable[[str], str]) -> str:
     reason = hold.evaluation.reason or next((hit.description for hit in hold.evaluation.hits), "")
     return clean(reason) or "A request that needs a decision"
 
 
-def _waiting_for(progress: Sequence[ProgressView]) -> str:
-    """``1 more approval from security and 2 approvals from legal``."""
+def _missing(progress: Sequence[ProgressView]) -> list[str]:
+    """``1 more approval from security``, ``2 approvals from legal``."""
     missing = [(item.needed - len(item.people), item) for item in progress if not item.done]
-    return sentences.counted(
-        [
-            f"{count} {'more ' if item.people else ''}approval{'' if count == 1 else 's'} from {item.groups}"
-            for count, item in missing
-        ]
+    return [
+        f"{count} {'more ' if item.people else ''}approval{'' if count == 1 else 's'} from {item.groups}"
+        for count, item in missing
+    ]
+
+
+def _confirmation(hold: Hold, clean: Callable[[str], str]) -> str:
+    """What an edited text still needs beside the approvals; empty when nothing is missing."""
+    if not authority.progress(hold, hold.decisions).unconfirmed:
+        return ""
+    editor = next((decision for decision in reversed(hold.decisions) if decision.edits), None)
+    return (
+        clean(f"an approval by somebody other than {sentences.person(editor)}, who edited the text") if editor else ""
     )
 
 
@@ -153,78 +183,21 @@ def _deadline_words(hold: Hold, now_ms: int) -> str:
     """How long is left to decide; empty when nobody can any more."""
     if hold.state is not State.PENDING:
         return ""
-    left = hold.deadline_ms - now_ms
+    left = deadline_at(hold, now_ms) - now_ms
     return f"{sentences.duration(left)} left" if left > 0 else "deadline passed"
 
 
-def _progress(hold: Hold) -> tuple[ProgressView, ...]:
+def _progress(hold: Hold, clean: Callable[[str], str]) -> tuple[ProgressView, ...]:
     names = {decision.by: sentences.person(decision) for decision in hold.decisions}
     return tuple(
         ProgressView(
-            requirement.group,
-            requirement.alternates,
+            visible_line(requirement.group),
+            tuple(visible_line(group) for group in requirement.alternates),
             requirement.approvals,
-            tuple(visible_line(names.get(who, who)) for who in people),
+            tuple(clean(names.get(who, who)) for who in people),
         )
         for requirement, people in authority.progress(hold, hold.decisions).items
     )
-
-
-def _actions(hold: Hold, now_ms: int, viewer: Reviewer | None) -> tuple[tuple[Action, ...], str]:
-    if hold.state is not State.PENDING or now_ms >= hold.deadline_ms:
-        return (Action.VIEW,), ""
-    if viewer is not None:
-        try:
-            authority.check(hold, viewer)
-        except MayNotDecide as refusal:
-            return (Action.VIEW,), str(refusal)
-    editable = any(part.editable for part in hold.query.parts)
-    edit = (Action.EDIT,) if editable else ()
-    return (Action.APPROVE, *edit, Action.REJECT, Action.VIEW), ""
-
-
-def _parts(hold: Hold, masks: Masks, limit: int | None) -> tuple[tuple[PartView, ...], int]:
-    """The parts, most telling first: the newest user turn, then what matched, then the rest from new to old."""
-    spans: dict[str, list[Span]] = {}
-    for hit in hold.evaluation.hits:
-        for span in hit.spans:
-            spans.setdefault(span.path, []).append(span)
-    newest = _newest_turn(hold.query.parts)
-    order = sorted(
-        enumerate(hold.query.parts), key=lambda item: _rank(*item, newest=newest, marked=item[1].path in spans)
-    )
-    views: list[PartView] = []
-    room, cut = limit, 0
-    for _, part in order:
-        view = _part(part, spans.get(part.path, ()), masks, room)
-        if room is not None:
-            room = max(room - len(view.plain), 0)
-        cut += view.cut
-        views.append(view)
-    return tuple(views), cut
-
-
-def _rank(index: int, part: Part, *, newest: str | None, marked: bool) -> tuple[bool, bool, bool, int]:
-    """What sorts a part. Within the newest turn, and among tools and parameters, the order of the body stays."""
-    is_newest = newest is not None and _turn(part) == newest
-    is_detail = part.role in (PartRole.DEFINITION, PartRole.PARAMETER)
-    return (not is_newest, not marked, is_detail, index if is_newest or is_detail else -index)
-
-
-def _part(part: Part, spans: Sequence[Span], masks: Masks, room: int | None) -> PartView:
-    masked = mask(part.text, masks)
-    whole = segments(part.text, [(span.start, span.end) for span in spans], masked.originals, masked.text)
-    shown, cut = (whole, 0) if room is None else shorten(whole, room)
-    return PartView(part.path, part.role, part_label(part), shown, cut, part.editable, bool(spans), masked.text)
-
-
-def _turn(part: Part) -> str:
-    """What the parts of one message have in common: its path. Parameters have none."""
-    return "/".join(part.path.split("/")[:2])
-
-
-def _newest_turn(parts: Sequence[Part]) -> str | None:
-    return next((_turn(part) for part in reversed(parts) if part.role is PartRole.USER), None)
 
 
 def _edits(hold: Hold, masks: Masks) -> list[EditView]:
@@ -233,7 +206,7 @@ def _edits(hold: Hold, masks: Masks) -> list[EditView]:
         EditView(
             path=visible_line(edit.path),
             label=labels.get(edit.path, visible_line(edit.path)),
-            by=visible_line(sentences.person(decision)),
+            by=visible_line(mask(sentences.person(decision), masks).text),
             lines=edit_lines(_text_at(decision, edit.path), edit.text, masks),
         )
         for decision in hold.decisions
@@ -248,17 +221,3 @@ def edit_lines(before: str, after: str, masks: Masks) -> tuple[DiffLine, ...]:
 
 def _text_at(decision: Decision, path: str) -> str:
     return next((edit.text for edit in decision.before if edit.path == path), "")
-
-
-def _outcome(hold: Hold, clean: Callable[[str], str]) -> OutcomeView | None:
-    outcome = hold.outcome
-    if outcome is None:
-        return None
-    return OutcomeView(
-        status=outcome.status,
-        ok=hold.state is State.COMPLETED,
-        duration_ms=outcome.duration_ms,
-        prompt_tokens=outcome.prompt_tokens,
-        completion_tokens=outcome.completion_tokens,
-        error=clean(outcome.error),
-    )

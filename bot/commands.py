@@ -1,182 +1,192 @@
-"""The commands that people type to the bot: one grammar for every channel.
+"""The commands that people type: one grammar, owned here, for Slack, Teams and the command line.
 
 ::
 
-    route list | route add <group> <channel> | route remove <group> <channel>       admins
-    pending | show <id>                                                             reviewers, admins, auditors
-    whoami | help                                                                   everybody
+    text ─ grammar (words, quotes) ─ TABLE (which command, who may) ─ bot/admin/ (does it) ─▶ Answer
 
-`Commands.run` takes the text behind ``/holdpoint`` and who typed it, and gives back an `Answer` that a channel renders.
-It refuses in words; it raises only when the store is gone.
+`Commands.run` takes the text behind ``/holdpoint`` and who typed it. Whatever the text, there is an answer: what is
+unknown or incomplete gets help and the nearest match, what goes wrong gets a sentence. Only a lost store raises.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
-from bot.cards import CardView, card_view
-from bot.visibility import may_read, may_see
+from bot import grammar
+from bot.admin import changes, glass, grants, holds, pausing, people, policies, reports, routes
+from bot.admin.office import Access, Call, Checkup, Command, Office, Sampler, command
+from bot.answers import Answer, Picture, Table, inert, refusal
+from bot.decide import Decider
+from bot.glass import BreakGlass
+from bot.grants import Grants
+from bot.history import History
 from holdpoint.clock import Clock
-from holdpoint.errors import Conflict, NotFound
+from holdpoint.errors import (
+    ChannelError,
+    ConfigurationError,
+    Conflict,
+    DecisionError,
+    HoldpointError,
+    LedgerError,
+    NotFound,
+    StoreUnavailable,
+)
 from holdpoint.live import Live
-from holdpoint.model import Hold, Reviewer, Role, State
+from holdpoint.metrics import Metrics
+from holdpoint.model import Reviewer
 from holdpoint.store import Store
 
-_CHANNEL = re.compile(r"web|slack:[CG][A-Z0-9]{2,20}|teams:\S{1,200}|email:[^\s@]+@[^\s@]+")
-_SLACK_MENTION = re.compile(r"<#([CG][A-Z0-9]+)(?:\|[^>]*)?>")
-_GROUP = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}")
-_HOLD_ID = re.compile(r"[a-z0-9]{8,64}")
-_MOST_PENDING = 20
-_SCANNED = 200
+__all__ = ["TABLE", "Answer", "Checkup", "Commands", "Picture", "Sampler", "Table"]
 
-USAGE: tuple[tuple[str, str], ...] = (
-    ("pending", "what waits for a decision"),
-    ("show <id>", "one hold"),
-    ("route list", "which channels get whose cards (admins)"),
-    ("route add <group> <channel>", "send a group's cards to a channel, such as slack:C0123ABC (admins)"),
-    ("route remove <group> <channel>", "stop that (admins)"),
-    ("whoami", "how Holdpoint knows you"),
-    ("help", "this list"),
+LONGEST = 8_000  # characters; Slack and Teams send less
+
+
+async def _help(office: Office, call: Call) -> Answer:  # noqa: ARG001 - a handler's signature
+    words = [token.text.casefold() for token in grammar.tokens_of(call.get("command"))]
+    if not words:
+        return _whole_help()
+    found = grammar.partial(_FORMS, words)
+    return Answer(True, table=_help_table(found)) if found else _unknown(words)
+
+
+async def _confirm(office: Office, call: Call) -> Answer:  # noqa: ARG001 - never run: see `Commands.run`
+    return refusal("There is nothing to confirm.")
+
+
+_CONFIRM = command(
+    "confirm <token>", Access.EVERYBODY, "do what you were just asked about, within five minutes", _confirm
 )
+TABLE: tuple[Command, ...] = (
+    *holds.TABLE,
+    *grants.TABLE,
+    *glass.TABLE,
+    *pausing.TABLE,
+    *routes.TABLE,
+    *policies.TABLE,
+    *changes.TABLE,
+    *reports.TABLE,
+    *people.TABLE,
+    _CONFIRM,
+    command("help [command…]", Access.EVERYBODY, "this list, or the part of it that begins so", _help),
+)
+"""Every command, in the order of help."""
 
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of plain text under ``header``."""
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What to say. ``ok`` is False for a refusal or a wrong command. Plain text throughout; channels escape it."""
-
-    ok: bool
-    lines: tuple[str, ...] = ()
-    table: Table | None = None
-    cards: tuple[CardView, ...] = ()
+_FORMS = [row.form for row in TABLE]
 
 
 class Commands:
-    """Runs commands."""
+    """Runs commands. Platforms that run in this process put their `Sampler` and `Checkup` into ``office``."""
 
-    def __init__(self, store: Store, live: Live, *, clock: Clock, link_base: str) -> None:
-        self._store = store
-        self._live = live
-        self._clock = clock
-        self._link_base = link_base
+    def __init__(
+        self,
+        store: Store,
+        live: Live,
+        *,
+        clock: Clock,
+        link_base: str,
+        decider: Decider,
+        metrics: Metrics,
+        history: History | None = None,
+    ) -> None:
+        """``history`` is None where the ledger is not at hand: then there are no audit and no stats."""
+        self.office = Office(
+            store, live, clock, link_base, decider,
+            Grants(store, live, decider, clock=clock), BreakGlass(store, live, clock=clock, metrics=metrics), history,
+        )  # fmt: skip
 
-    async def run(self, text: str, reviewer: Reviewer) -> Answer:
+    async def run(self, text: str, reviewer: Reviewer, *, verified: bool = True) -> Answer:
         """Run ``text`` ("route add contractors slack:C0123") for ``reviewer``.
 
+        ``verified`` is False where the identity is only claimed (an operator's ``--as``): then nothing is decided.
+
         Raises:
-            StoreUnavailable: Redis does not answer.
+            StoreUnavailable: Redis does not answer. It is not known whether a change was made.
         """
-        await self._live.ensure_fresh()
-        match text.split():
-            case [] | ["help"]:
-                return _help()
-            case ["whoami"]:
-                return _whoami(reviewer)
-            case ["pending"]:
-                return await self._pending(reviewer)
-            case ["show", hold_id]:
-                return await self._show(hold_id, reviewer)
-            case ["route", "list"]:
-                return self._refuse_admin(reviewer) or self._route_list()
-            case ["route", "add" | "remove" as verb, group, channel]:
-                return self._refuse_admin(reviewer) or await self._route_change(verb, group, channel, reviewer)
-            case ["route", *_]:
-                return _usage("route list", "route add <group> <channel>", "route remove <group> <channel>")
-            case ["show", *_]:
-                return _usage("show <id>")
-            case _:
-                return Answer(False, ("I do not know this command.", *_help().lines), _help().table)
+        await self.office.live.ensure_fresh()
+        answer = await self._answered(text, reviewer, verified=verified)
+        return inert(answer, self.office.live.snapshot.policy.masks)
 
-    async def _pending(self, reviewer: Reviewer) -> Answer:
-        if not may_read(reviewer):
-            return _no_reader()
-        holds, _ = await self._store.holds.list(state=State.PENDING, limit=_SCANNED, cursor=None)
-        mine = [hold for hold in holds if may_see(hold, reviewer)]
-        if not mine:
-            return Answer(True, ("Nothing waits for a decision.",))
-        lines = [f"{len(mine)} waiting."] if len(mine) <= _MOST_PENDING else [f"The newest {_MOST_PENDING}."]
-        return Answer(True, tuple(lines), cards=self._cards(mine[:_MOST_PENDING], reviewer))
-
-    async def _show(self, hold_id: str, reviewer: Reviewer) -> Answer:
-        if not may_read(reviewer):
-            return _no_reader()
-        unknown = Answer(False, ("There is no such hold, or it is not for you to see.",))
-        if not _HOLD_ID.fullmatch(hold_id):
-            return _usage("show <id>")
+    async def _answered(self, text: str, reviewer: Reviewer, *, verified: bool) -> Answer:
+        if len(text) > LONGEST:
+            return refusal(f"A command has at most {LONGEST:,} characters.")
+        confirmed = ""
+        row, arguments = _find(text)
+        if row is _CONFIRM and arguments is not None:
+            asked = await self.office.store.confirmations.take(arguments["token"], by=reviewer.principal)
+            if asked is None:
+                return refusal(
+                    "There is nothing of yours to confirm: five minutes have passed, or it was done already."
+                )
+            text, confirmed = asked.text, asked.shown
+            row, arguments = _find(text)
+        if row is None or arguments is None:
+            return _hint(text)
+        why = _why_not(row, reviewer, verified=verified)
+        if why:
+            return refusal(why)
         try:
-            hold = await self._store.holds.get(hold_id)
-        except NotFound:
-            return unknown
-        return Answer(True, cards=self._cards([hold], reviewer)) if may_see(hold, reviewer) else unknown
-
-    def _cards(self, holds: Sequence[Hold], reviewer: Reviewer) -> tuple[CardView, ...]:
-        masks = self._live.snapshot.policy.masks
-        now_ms = self._clock()
-        return tuple(
-            card_view(hold, now_ms=now_ms, link_base=self._link_base, masks=masks, viewer=reviewer, limit=2_000)
-            for hold in holds
-        )
-
-    def _route_list(self) -> Answer:
-        snapshot = self._live.snapshot
-        rows = [(route.group, channel, "policy") for route in snapshot.policy.routes for channel in route.channels]
-        rows += [(route.group, channel, "command") for route in snapshot.routes for channel in route.channels]
-        if not rows:
-            return Answer(True, ("There are no routes: every card is in the web inbox only.",))
-        return Answer(True, table=Table(("group", "channel", "from"), tuple(sorted(rows))))
-
-    async def _route_change(self, verb: str, group: str, channel: str, reviewer: Reviewer) -> Answer:
-        channel = _SLACK_MENTION.sub(r"slack:\1", channel)
-        if not _GROUP.fullmatch(group) or not _CHANNEL.fullmatch(channel):
-            return _usage("route add <group> <channel>", "route remove <group> <channel>")
-        change = self._store.config.add_route if verb == "add" else self._store.config.remove_route
-        try:
-            changed = await change(group, channel, by=reviewer.principal)
-        except Conflict:
-            return Answer(False, ("Somebody else changed this route at the same moment. Look at `route list`.",))
-        await self._live.look()
-        if verb == "add":
-            done = f"Cards for {group} {'now' if changed else 'already'} go to {channel}."
-            # Keys and tokens may carry groups that the policy does not list, so this is a hint and no refusal.
-            known = group == "*" or group in self._live.snapshot.policy.groups
-            return Answer(True, (done,) if known else (done, f"Note: the policy lists no members of {group}."))
-        if changed:
-            return Answer(True, (f"Cards for {group} no longer go to {channel}.",))
-        return Answer(
-            False, (f"No route from {group} to {channel} was added by command. The policy's own are changed there.",)
-        )
-
-    def _refuse_admin(self, reviewer: Reviewer) -> Answer | None:
-        if Role.ADMIN in reviewer.roles:
-            return None
-        return Answer(False, ("Only admins may see and change routes.",))
+            return await row.run(self.office, Call(reviewer, text, arguments, confirmed))
+        except StoreUnavailable:
+            raise
+        except (DecisionError, NotFound, Conflict, ConfigurationError, LedgerError, ChannelError) as error:
+            return Answer(False, _sentences(error))
 
 
-def _whoami(reviewer: Reviewer) -> Answer:
-    rows = (
-        ("principal", reviewer.principal),
-        ("groups", ", ".join(sorted(reviewer.groups)) or "none"),
-        ("roles", ", ".join(sorted(reviewer.roles)) or "none"),
-    )
-    return Answer(True, table=Table(("", ""), rows))
+def _find(text: str) -> tuple[Command | None, dict[str, str] | None]:
+    """The command that ``text`` names, and its arguments; None for these when they do not fit."""
+    tokens = grammar.tokens_of(text)
+    words = [token.text.casefold() for token in tokens]
+    rows = [row for row in TABLE if grammar.begins(row.form, words)]
+    if not rows:
+        return None, None
+    row = max(rows, key=lambda each: len(each.form.words))
+    arguments = row.form.bind(text, tokens)
+    return row, dict(arguments) if arguments is not None else None
 
 
-def _help() -> Answer:
-    return Answer(True, table=Table(("command", "what it does"), USAGE))
+def _why_not(row: Command, reviewer: Reviewer, *, verified: bool) -> str:
+    """Why this person may not run this command; empty when they may."""
+    if not row.access.includes(reviewer):
+        return f"Only {row.access.value} may do this."
+    if row.personal and reviewer.owner is not None:
+        return "An agent's key may not do this; a person has to."
+    if row.personal and not verified:
+        return "This is done in one's own name: with a key of your own in HOLDPOINT_KEY, not with --as."
+    return ""
 
 
-def _usage(*forms: str) -> Answer:
-    return Answer(False, ("That is not how the command goes. Try:", *forms))
+def _hint(text: str) -> Answer:
+    words = [token.text.casefold() for token in grammar.tokens_of(text)]
+    if not words:
+        return _whole_help()
+    found = grammar.partial(_FORMS, words)
+    if not found:
+        return _unknown(words)
+    return Answer(False, ("That is not how the command goes. It is one of these:",), _help_table(found))
 
 
-def _no_reader() -> Answer:
-    return Answer(False, ("Only reviewers, admins and auditors may see what is held.",))
+def _unknown(words: Sequence[str]) -> Answer:
+    near = grammar.nearest(_FORMS, words)
+    meant = (f"Did you mean: {near.shown}",) if near is not None else ()
+    return Answer(False, ("I do not know this command.", *meant), _whole_help().table)
+
+
+def _whole_help() -> Answer:
+    return Answer(True, table=_help_table(_FORMS))
+
+
+def _help_table(forms: Iterable[grammar.Form]) -> Table:
+    wanted = {form.shown for form in forms}
+    rows = tuple((row.form.shown, _line(row)) for row in TABLE if row.form.shown in wanted)
+    return Table(("command", "what it does"), rows)
+
+
+def _line(row: Command) -> str:
+    return row.help if row.access is Access.EVERYBODY else f"{row.help} ({row.access.value})"
+
+
+def _sentences(error: HoldpointError) -> tuple[str, ...]:
+    """An error in the words of a person's language: each line a sentence."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or ["It could not be done."]
+    lines = [line[:1].upper() + line[1:] for line in lines]
+    return tuple(line if line.endswith((".", "!", "?", ":")) else f"{line}." for line in lines)

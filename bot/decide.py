@@ -4,7 +4,8 @@ The steps, in this order, on the hold as it is stored at this moment; any doubt 
 
 1. The very same decision of the very same person is there already (a double click, a repeated delivery): done.
 2. The hold is pending and its deadline is ahead, else `TooLate` says who was first.
-3. The person may decide (policy/authority.py), else `MayNotDecide` says why.
+3. The person may decide (policy/authority.py), else `MayNotDecide` says why. So it does when they approve a text of
+   high risk of which they have seen only a part.
 4. The digest that they saw is the digest that is held, else `WrongDigest`.
 5. The policy in force now does not block the text, else `MayNotDecide`. Edits name editable parts, change them, and
    pass that policy too, else `BadEdit`.
@@ -16,15 +17,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bot.edits import Change, changes_of, edited, same_edits
 from bot.sentences import already_sentence
 from holdpoint import canonical
 from holdpoint.clock import Clock
-from holdpoint.errors import BadEdit, Conflict, MayNotDecide, StoreUnavailable, TooLate, WrongDigest
+from holdpoint.errors import BadEdit, Conflict, MayNotDecide, NotRead, StoreUnavailable, TooLate, WrongDigest
+from holdpoint.lifecycle import is_late
 from holdpoint.live import Live
 from holdpoint.metrics import Metrics
-from holdpoint.model import Decision, DecisionKind, Edit, Evaluation, Hold, Part, Query, Reviewer, State, Verdict
-from holdpoint.policy import authority
-from holdpoint.policy.mask import Masks, mask, restore
+from holdpoint.model import Decision, DecisionKind, Edit, Evaluation, Hold, Query, Reviewer, Risk, State, Verdict
+from holdpoint.policy import Policy, authority
+from holdpoint.policy.mask import Masks
 from holdpoint.store import Store
 
 _ATTEMPTS = 32  # as many people may decide at the very same moment
@@ -49,11 +52,13 @@ class Decider:
         digest: str,
         reason: str = "",
         edits: Sequence[Edit] = (),
+        seen_whole: bool = True,
     ) -> Hold:
         """Decide on a hold. ``digest`` is the one that the reviewer's card showed; ``edits`` carry whole new texts.
 
         ``reviewer`` was verified by the channel, with groups as of now. Masked places of a text may come back as the
-        masks that the reviewer saw; they stand for what they hide.
+        masks that the reviewer saw; they stand for what they hide. ``seen_whole`` is False where the channel showed a
+        part of the text only; then an approval at high risk counts once they have read all of it (`Conversation.read`).
 
         Raises:
             NotFound: there is no such hold.
@@ -68,6 +73,8 @@ class Decider:
                 return hold
             now_ms = self._clock()
             _refuse(hold, reviewer, digest, now_ms)
+            if kind is DecisionKind.APPROVE and not seen_whole:
+                await self._refuse_unread(hold, reviewer)
             plan = self._plan(hold, reviewer, kind, reason, changes_of(hold, edits, masks), now_ms)
             try:
                 decided = await self._store.holds.decide(hold, plan.decision, state=plan.state, body=plan.body)
@@ -76,6 +83,15 @@ class Decider:
             self._count(decided, plan)
             return decided
         raise StoreUnavailable("the hold kept changing; nothing was decided")
+
+    async def _refuse_unread(self, hold: Hold, reviewer: Reviewer) -> None:
+        """Raise `NotRead` when ``reviewer`` was shown a part of a text of high risk, and has not read the rest."""
+        if hold.evaluation.risk is not Risk.HIGH:
+            return
+        if not await self._store.talk.has_read(hold.id, by=reviewer.principal, digest=hold.digest):
+            raise NotRead(
+                "You have seen only a part of this text, and its risk is high. Read all of it with View full, then approve."
+            )
 
     def _plan(
         self, hold: Hold, reviewer: Reviewer, kind: DecisionKind, reason: str, changes: Sequence[Change], now_ms: int
@@ -87,23 +103,16 @@ class Decider:
             raise BadEdit("a rejection cannot carry edits")
         after, body = hold, None
         if kind is DecisionKind.APPROVE and not changes:
-            self._refuse_blocked(hold, now_ms)
+            refuse_blocked(self._live.snapshot.policy, hold, now_ms)
         if changes:
-            query = _edited(hold.query, changes)
+            query = edited(hold.query, changes)
             self._refuse_edit(hold, query, changes, now_ms)
             body = query.body
             result = canonical.digest(connection=hold.connection, method=hold.method, target=hold.target, body=body)
             after = replace(hold, query=query, digest=result)
-        decision = Decision(
-            kind=kind,
-            by=reviewer.principal,
-            name=reviewer.name,
-            groups=tuple(sorted(reviewer.groups)),
-            channel=reviewer.channel,
-            at_ms=now_ms,
-            digest=hold.digest,
+        decision = replace(
+            decision_by(reviewer, kind, hold, now_ms, reason=reason),
             result_digest=after.digest,
-            reason=reason,
             edits=tuple(Edit(change.part.path, change.text) for change in changes),
             before=tuple(Edit(change.part.path, change.part.text) for change in changes),
         )
@@ -111,14 +120,6 @@ class Decider:
             return Plan(decision, State.REJECTED, None)
         complete = authority.progress(after, (*hold.decisions, decision)).complete
         return Plan(decision, State.APPROVED if complete else State.PENDING, body)
-
-    def _refuse_blocked(self, hold: Hold, now_ms: int) -> None:
-        """Raise `MayNotDecide` when a rule that was pushed since blocks the text: no approval lets through what it stops."""
-        evaluation = self._live.snapshot.policy.evaluate(hold.query, hold.requester, now_ms)
-        if evaluation.verdict is Verdict.BLOCK:
-            raise MayNotDecide(
-                f"The policy in force blocks this text by now ({_rules(evaluation, Verdict.BLOCK)}). Reject it or edit it."
-            )
 
     def _refuse_edit(self, hold: Hold, query: Query, changes: Sequence[Change], now_ms: int) -> None:
         """Raise `BadEdit` when the policy in force does not let the edited text pass under this hold's reviewers."""
@@ -137,19 +138,16 @@ class Decider:
                     f"the edited text needs {requirement.approvals} from {requirement.group}, which this hold does not ask for"
                     f" ({_rules(evaluation, Verdict.REVIEW)})"
                 )
+        if evaluation.terms.confirm_edits and not hold.evaluation.terms.confirm_edits:
+            raise BadEdit(
+                "the edited text needs somebody else to confirm it, which this hold does not ask for"
+                f" ({_rules(evaluation, Verdict.REVIEW)})"
+            )
 
     def _count(self, hold: Hold, plan: Plan) -> None:
         self._metrics.decisions[plan.decision.channel, plan.decision.kind.value] += 1
         if plan.state is not State.PENDING:
             self._metrics.decision_seconds.observe((plan.decision.at_ms - hold.created_ms) / 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One editable part with its new text, masks undone."""
-
-    part: Part
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +159,32 @@ class Plan:
     body: bytes | None
 
 
+def decision_by(reviewer: Reviewer, kind: DecisionKind, hold: Hold, now_ms: int, *, reason: str = "") -> Decision:
+    """What ``reviewer`` says of the text of ``hold`` as it is."""
+    return Decision(
+        kind=kind,
+        by=reviewer.principal,
+        name=reviewer.name,
+        groups=tuple(sorted(reviewer.groups)),
+        channel=reviewer.channel,
+        at_ms=now_ms,
+        digest=hold.digest,
+        result_digest=hold.digest,
+        reason=reason,
+    )
+
+
+def refuse_blocked(policy: Policy, hold: Hold, now_ms: int) -> None:
+    """Raise `MayNotDecide` when a rule that was pushed since blocks the text: no approval lets through what it stops."""
+    evaluation = policy.evaluate(hold.query, hold.requester, now_ms)
+    if evaluation.verdict is Verdict.BLOCK:
+        raise MayNotDecide(
+            f"The policy in force blocks this text by now ({_rules(evaluation, Verdict.BLOCK)}). Reject it or edit it."
+        )
+
+
 def _refuse(hold: Hold, reviewer: Reviewer, digest: str, now_ms: int) -> None:
-    if hold.state is not State.PENDING or now_ms >= hold.deadline_ms:
+    if hold.state is not State.PENDING or is_late(hold, now_ms):
         raise TooLate(already_sentence(hold, now_ms=now_ms))
     authority.check(hold, reviewer)
     if digest != hold.digest:
@@ -181,62 +203,8 @@ def _is_repeat(
 ) -> bool:
     """Whether this very decision stands already: same person, same choice, on the same text, with the same edits."""
     return any(
-        done.by == reviewer.principal
-        and done.kind is kind
-        and done.digest == digest
-        and _same_edits(done, edits, masks)
+        done.by == reviewer.principal and done.kind is kind and done.digest == digest and same_edits(done, edits, masks)
         for done in hold.decisions
-    )
-
-
-def _same_edits(done: Decision, edits: Sequence[Edit], masks: Masks) -> bool:
-    before = {edit.path: edit.text for edit in done.before}
-    asked = {edit.path: restore(edit.text, mask(before.get(edit.path, ""), masks).originals) for edit in edits}
-    return asked == {edit.path: edit.text for edit in done.edits}
-
-
-def changes_of(hold: Hold, edits: Sequence[Edit], masks: Masks) -> tuple[Change, ...]:
-    """The edits as changes of the hold's parts, with masked places restored.
-
-    Raises:
-        BadEdit: a path names no editable part, or one twice, or its text is no change or no text.
-    """
-    parts = {part.path: part for part in hold.query.parts}
-    changes: dict[str, Change] = {}
-    for edit in edits:
-        part = parts.get(edit.path)
-        if part is None:
-            raise BadEdit("an edit names a part that this request does not have")
-        if not part.editable:
-            raise BadEdit("an edit names a part that cannot be edited")
-        if edit.path in changes:
-            raise BadEdit("two edits name the same part")
-        text = restore(edit.text, mask(part.text, masks).originals)
-        if text == part.text:
-            raise BadEdit("an edit changes nothing")
-        if not _is_encodable(text):
-            raise BadEdit("an edited text is not valid Unicode")
-        changes[edit.path] = Change(part, text)
-    return tuple(changes.values())
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _edited(query: Query, changes: Sequence[Change]) -> Query:
-    texts = {change.part.path: change.text for change in changes}
-    body = canonical.apply_edits(query.body, texts)
-    grown = sum(len(change.text.encode()) - len(change.part.text.encode()) for change in changes)
-    return replace(
-        query,
-        body=body,
-        parts=tuple(replace(part, text=texts.get(part.path, part.text)) for part in query.parts),
-        prompt_tokens=max(query.prompt_tokens + grown, 0),
     )
 
 

@@ -2,111 +2,58 @@
 
 ::
 
-    wanted targets ∪ known copies ─▶ render ─▶ same as shown? done
-                                        ├─ no copy yet: intend ─▶ post ─▶ remember the place
-                                        ├─ intended, never confirmed: find by intent, else post
-                                        └─ a copy: update ─▶ remember what it shows
+    wanted targets ∪ known copies ─▶ a place each (placing.py) ─┬─ its own card ─▶ copies.Copies
+                                                                └─ shared ───────▶ bundles.BundleDrawer
     then: has the hold moved meanwhile? from the top
-
-A copy is posted once: its intent is in the store before the post and inside the message, so that whoever comes after a
-crash finds the message instead of posting another one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import logging
-import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
+from bot.bundles import BundleDrawer
+from bot.copies import SETTLED_AFTER_MS, Copies, PostLimited, Sheet, Showing
+from bot.placing import Placing
+from bot.platform import Channel, NobodyThere, Posted, Rendering
+from bot.pressure import Pressure
 from holdpoint.clock import Clock
-from holdpoint.errors import ChannelRefused, ChannelUnavailable, NotFound
+from holdpoint.errors import ChannelUnavailable, NotFound
 from holdpoint.live import Live, Snapshot
 from holdpoint.model import Hold, State
 from holdpoint.store import CardPlace, Store
-from holdpoint.store.cards import adopted
-from holdpoint.store.events import card_shown
+from holdpoint.store.bundles import is_bundle
+from holdpoint.store.quiet import Quiet
+
+__all__ = ["LARGE_BYTES", "NEWS_MS", "SETTLED_AFTER_MS", "Channel", "Drawer", "NobodyThere", "Posted", "Rendering"]
 
 NEWS_MS = 10 * 60_000  # a requester hears of a hold that ended before its DM could be posted for so long
-SETTLED_AFTER_MS = 15_000  # longer than a post of a bot that is alive can take
 LARGE_BYTES = 64 * 1024  # a body that is worth a thread, so that drawing it holds nobody up
 MOST_ROUNDS = 20  # of redrawing a hold that keeps moving; its next event brings it back
+
+Prepare = Callable[[Hold], Awaitable[Hold]]
 
 _log = logging.getLogger(__name__)
 
 
-class _Sent(Enum):
-    """Whether a post of this process may have reached the platform."""
-
-    NO = "no"
-    PERHAPS = "perhaps"
-
-
-class NobodyThere(ChannelRefused):
-    """The person has no account on this platform: nothing is wrong, there is just no card."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rendering:
-    """One card as the platform takes it. ``shown`` is the same as plain text, for the record."""
-
-    payload: Mapping[str, Any]
-    shown: str
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 (hex) of the payload: equal renderings need no update."""
-        return hashlib.sha256(json.dumps(self.payload, sort_keys=True).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """Where a message stands: the platform's ids of channel and message."""
-
-    channel: str
-    message: str
-
-
-class Channel(Protocol):
-    """One platform that shows cards. Methods raise `ChannelRefused` or `ChannelUnavailable`.
-
-    A `ChannelUnavailable` with ``retry_after_seconds`` promises that the call had no effect.
-    """
-
-    kind: str
-
-    def render(self, hold: Hold, target: str) -> Rendering:
-        """``hold`` as ``target`` shows it. Depends on nothing but the hold and the configuration, not on the time."""
-        ...
-
-    async def post(self, target: str, rendering: Rendering, *, intent: str) -> Posted:
-        """A new message that carries ``intent``."""
-        ...
-
-    async def find(self, target: str, *, intent: str, since_ms: int) -> Posted | None:
-        """The message that carries ``intent``, posted at ``since_ms`` or later."""
-        ...
-
-    async def update(self, place: Posted, rendering: Rendering) -> None:
-        """Replace the message's whole content."""
-        ...
-
-
 class Drawer:
-    """Draws the holds of one platform."""
+    """Draws the holds of one platform. ``prepare`` is asked once, before the first card of a hold, for what it shows."""
 
-    def __init__(self, store: Store, live: Live, channel: Channel, *, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, live: Live, channel: Channel, *, clock: Clock, prepare: Prepare | None = None
+    ) -> None:
         self.kind = channel.kind
+        self.channel = channel
+        self.pressure = Pressure(clock)
         self._store = store
         self._live = live
-        self._channel = channel
         self._clock = clock
-        self._mine: dict[str, _Sent] = {}  # intents of this process whose copy is not noted yet
+        self._prepare = prepare
+        self._copies = Copies(store, channel, clock=clock)
+        self._placing = Placing(store, channel, self._copies, self.pressure, clock=clock)
+        self._bundles = BundleDrawer(store, channel, self._copies, self.pressure, clock=clock)
 
     async def draw(self, hold_id: str, *, may_post: bool = True) -> None:
         """Make every copy show the hold as it is now. Only one drawer at a time may post new copies (see `Notifier`).
@@ -131,37 +78,68 @@ class Drawer:
                 return
         raise ChannelUnavailable(f"hold {hold_id} changes faster than its cards can be drawn")
 
+    async def clicked(self, owner: str, posted: Posted, *, anyway: bool) -> None:
+        """Somebody pressed a button of this message, which is that of a hold or bundle: bring the copies up to date.
+
+        A message that nobody knew is taken into the store. ``anyway``: send it again even if it is believed to be true.
+        """
+        if await self._knows(owner, posted):
+            await (self.redraw(owner, posted) if anyway else self._draw_owner(owner))
+        else:
+            await self.adopt(owner, posted)
+
     async def adopt(self, hold_id: str, posted: Posted) -> None:
         """Take a copy that nobody knows (its place was lost) into the store, and bring the copies up to date."""
-        places = await self._store.cards.all(hold_id)
-        if not any((p.channel, p.message) == (posted.channel, posted.message) for p in places.values()):
+        if not is_bundle(hold_id) and not await self._knows(hold_id, posted):
             target = f"{self.kind}:{posted.channel}"
-            if target in places:
+            if target in await self._store.cards.all(hold_id):
                 target = f"{target}:{posted.message}"
             place = CardPlace(intent="", intended_ms=self._clock(), channel=posted.channel, message=posted.message)
             await self._store.cards.posted(hold_id, target, place=place)
             _log.warning("adopted a card that nobody knew", extra={"hold": hold_id, "target": target})
-        await self.draw(hold_id, may_post=False)
+        await self._draw_owner(hold_id)
 
     async def redraw(self, hold_id: str, posted: Posted) -> None:
         """Bring the copies up to date, this one even when it is believed to be."""
-        for target, place in (await self._store.cards.all(hold_id)).items():
-            if (place.channel, place.message) == (posted.channel, posted.message):
-                await self._store.cards.posted(hold_id, target, place=replace(place, shown=""))
-        await self.draw(hold_id, may_post=False)
+        for owner in await self._owners(hold_id):
+            for target, place in (await self._store.cards.all(owner)).items():
+                if (place.channel, place.message) == (posted.channel, posted.message):
+                    await self._store.cards.posted(owner, target, place=replace(place, shown=""))
+        await self._draw_owner(hold_id)
+
+    async def _draw_owner(self, owner: str) -> None:
+        if is_bundle(owner):
+            await self._bundles.show(owner, may_post=False)
+        else:
+            await self.draw(owner, may_post=False)
+
+    async def _owners(self, owner: str) -> list[str]:
+        """A hold and the bundles that it is on, or the bundle."""
+        places = (await self._store.cards.all(owner)).values()
+        return [owner, *(place.bundle for place in places if place.bundle)]
+
+    async def _knows(self, owner: str, posted: Posted) -> bool:
+        known = await self._store.cards.all_of(await self._owners(owner))
+        return any(
+            (place.channel, place.message) == (posted.channel, posted.message)
+            for places in known
+            for place in places.values()
+        )
 
     async def _draw(self, hold: Hold, *, may_post: bool, again: frozenset[str]) -> set[str]:
         """One round over all copies; returns the targets to which something was sent."""
         # Not `ensure_fresh`: a route that was added a moment before this hold must not miss its card for good.
         await self._live.look()
         places = {t: p for t, p in (await self._store.cards.all(hold.id)).items() if t.startswith(f"{self.kind}:")}
-        wanted = self._wanted(hold, self._live.snapshot)
-        if may_post:
-            targets = [*places, *(target for target in wanted if target not in places)]
+        if not may_post:
+            targets, wanted = [t for t, place in places.items() if place.message or place.bundle], set[str]()
         else:
-            targets = [target for target, place in places.items() if place.message]
+            news = await self._wanted(hold, self._live.snapshot)
+            targets, wanted = [*places, *(target for target in news if target not in places)], set(news)
+            if self._prepare is not None and targets and not any(place.message for place in places.values()):
+                hold = await self._prepare(hold)
         results = await asyncio.gather(
-            *(self._show(hold, t, places.get(t), new=t in wanted, again=t in again) for t in targets),
+            *(self._show(hold, t, places, new=t in wanted, may_post=may_post, again=t in again) for t in targets),
             return_exceptions=True,
         )
         unavailable: list[ChannelUnavailable] = []
@@ -175,101 +153,71 @@ class Drawer:
             raise min(unavailable, key=lambda error: error.retry_after_seconds or 0)
         return {target for target, result in zip(targets, results, strict=True) if result is True}
 
-    def _wanted(self, hold: Hold, snapshot: Snapshot) -> list[str]:
+    async def _wanted(self, hold: Hold, snapshot: Snapshot) -> list[str]:
         """Where a copy should be that is not there yet: cards while somebody may decide, the DM while it is news."""
-        person = hold.requester.owner or hold.requester.principal
-        dm = [f"{self.kind}:dm:{person}"] if "@" in person else []
+        dm = await self._wanted_dm(hold)
         if hold.state is not State.PENDING:
             is_news = hold.closed_ms is None or self._clock() - hold.closed_ms < NEWS_MS
-            return dm if is_news else []
-        joined = {step.group for step in hold.evaluation.escalations[: hold.escalated]}
-        routes = (*snapshot.policy.routes, *snapshot.routes)
-        channels = [*snapshot.channels_for(hold.requester.groups)]
-        channels += (channel for route in routes if route.group in joined for channel in route.channels)
-        return [*dict.fromkeys(c for c in channels if c.startswith(f"{self.kind}:")), *dm]
+            # Broken glass is for everybody to see, also where it was broken before the card could be posted.
+            loud = channels_of(hold, snapshot, self.kind) if any(done.glass for done in hold.decisions) else []
+            return [*loud, *dm] if is_news else []
+        return [*channels_of(hold, snapshot, self.kind), *dm]
 
-    async def _show(self, hold: Hold, target: str, place: CardPlace | None, *, new: bool, again: bool) -> bool:
-        """Make one copy show ``hold``; True when something was sent. A refusal is remembered until the hold changes.
+    async def _wanted_dm(self, hold: Hold) -> list[str]:
+        person = hold.requester.owner or hold.requester.principal
+        if "@" not in person:
+            return []
+        match await self._store.quiet.get(person):
+            case Quiet.NONE:
+                return []
+            case Quiet.DECISIONS if hold.state is State.PENDING and not _has_open_question(hold):
+                return []
+            case _:
+                return [f"{self.kind}:dm:{person}"]
 
-        ``new``: it may be posted when it is not there. ``again``: send it whatever is believed to be shown.
-        """
-        if place is not None and place.refused and place.shown_rev >= hold.rev:
-            return False
-        if place is None:
-            place = await self._intend(hold, target)
-        if again:
-            place = replace(place, shown="")
-        rendering = await self._render(hold, target)
+    async def _show(
+        self, hold: Hold, target: str, places: Mapping[str, CardPlace], *, new: bool, may_post: bool, again: bool
+    ) -> bool:
+        """Make one copy show ``hold``; True when something was sent."""
+        place, is_dm = places.get(target), target.startswith(f"{self.kind}:dm:")
+        if place is None and not is_dm:
+            await self._placing.place(hold, target)
+        elif place is not None and place.bundle and may_post:
+            await self._placing.part(hold, target, place.bundle)
+        elif place is not None and not place.message and new and not is_dm:
+            await self._placing.yield_to_digest(hold, target)  # it waits, and others have come since
         try:
-            put = await self._put(target, place, rendering, new=new)
-        except ChannelRefused as error:
-            await self._refused(hold, target, place, error)
-            return False
-        self._mine.pop(place.intent, None)
-        if put is None:
-            await self._store.cards.forget(hold.id, target)
-            return False
-        sent = put.shown != rendering.digest
-        if sent:
-            entry = card_shown(
-                hold=hold.id, rev=hold.rev, target=target, digest=hold.digest, view=rendering.shown, at_ms=self._clock()
-            )
-            await self._store.outbox.append([entry])
-        if (put.shown, put.shown_rev, put.refused) != (rendering.digest, hold.rev, ""):
-            shown = replace(put, shown=rendering.digest, shown_rev=hold.rev, refused="")
-            await self._store.cards.posted(hold.id, target, place=shown)
-        return sent
+            shown = await self._show_own(hold, target, new=new, again=again)
+        except PostLimited:
+            self.pressure.waits(target, hold.id)
+            if is_dm or not await self._placing.yield_to_digest(hold, target):
+                raise
+            shown = Showing.MOVED
+        self.pressure.served(target, hold.id)
+        if shown in (Showing.NOTHING, Showing.SENT):
+            return shown is Showing.SENT
+        place = await self._store.cards.get(hold.id, target)
+        if place is None or not place.bundle:
+            return True  # it has moved once more: the next round sees where to
+        return await self._bundles.show(place.bundle, may_post=may_post, again=again or shown is Showing.OVERWROTE)
 
-    async def _intend(self, hold: Hold, target: str) -> CardPlace:
-        """Say that a copy is about to be posted; another bot may have said so a moment before."""
-        place = CardPlace(intent=secrets.token_hex(8), intended_ms=self._clock())
-        if await self._store.cards.intend(hold.id, target, intent=place.intent):
-            self._mine[place.intent] = _Sent.NO
-            return place
-        return (await self._store.cards.all(hold.id)).get(target, place)
+    async def _show_own(self, hold: Hold, target: str, *, new: bool, again: bool) -> Showing:
+        async def render() -> Rendering:
+            if len(hold.query.body) < LARGE_BYTES:
+                return self.channel.render(hold, target)
+            return await asyncio.to_thread(self.channel.render, hold, target)
 
-    async def _render(self, hold: Hold, target: str) -> Rendering:
-        if len(hold.query.body) < LARGE_BYTES:
-            return self._channel.render(hold, target)
-        return await asyncio.to_thread(self._channel.render, hold, target)
+        return await self._copies.show(Sheet(hold.id, hold.rev, (hold,), render), target, new=new, again=again)
 
-    async def _put(self, target: str, place: CardPlace, rendering: Rendering, *, new: bool) -> CardPlace | None:
-        """Post, or find and update, or update, or nothing; returns where the copy stands now, None for nowhere."""
-        # A refused post left no message; nor did one that was never sent.
-        unsent = bool(place.refused) or self._mine.get(place.intent) is _Sent.NO
-        if not place.message and not unsent:
-            found = await self._channel.find(target, intent=place.intent, since_ms=place.intended_ms)
-            if found is not None:
-                place = adopted(place, channel=found.channel, message=found.message)
-        if not place.message and not new:
-            return None  # it was decided before the card could be posted
-        if not place.message:
-            if not unsent:
-                self._wait_for_others(place)
-            posted = await self._post(target, place, rendering)
-            return replace(place, channel=posted.channel, message=posted.message)
-        if place.shown != rendering.digest:
-            await self._channel.update(Posted(place.channel, place.message), rendering)
-        return place
 
-    def _wait_for_others(self, place: CardPlace) -> None:
-        """Another bot's post may still be on its way: only when that has had its time is a missing copy a lost one."""
-        left_ms = place.intended_ms + SETTLED_AFTER_MS - self._clock()
-        if place.intent not in self._mine and left_ms > 0:
-            raise ChannelUnavailable("another bot may be posting this card", retry_after_seconds=left_ms / 1000)
+def channels_of(hold: Hold, snapshot: Snapshot, kind: str) -> list[str]:
+    """The platform's channels that a hold is routed to, those of groups that joined by escalation last."""
+    joined = {step.group for step in hold.evaluation.escalations[: hold.escalated]}
+    routes = (*snapshot.policy.routes, *snapshot.routes)
+    channels = [*snapshot.channels_for(hold.requester.groups)]
+    channels += (channel for route in routes if route.group in joined for channel in route.channels)
+    return [channel for channel in dict.fromkeys(channels) if channel.startswith(f"{kind}:")]
 
-    async def _post(self, target: str, place: CardPlace, rendering: Rendering) -> Posted:
-        self._mine[place.intent] = _Sent.PERHAPS
-        try:
-            return await self._channel.post(target, rendering, intent=place.intent)
-        except ChannelUnavailable as error:
-            if error.retry_after_seconds is not None:
-                self._mine[place.intent] = _Sent.NO
-            raise
 
-    async def _refused(self, hold: Hold, target: str, place: CardPlace, error: ChannelRefused) -> None:
-        level = logging.INFO if isinstance(error, NobodyThere) else logging.ERROR
-        _log.log(level, "no card: %s", error, extra={"hold": hold.id, "target": target})
-        self._mine.pop(place.intent, None)
-        refused = replace(place, shown_rev=hold.rev, refused=str(error))
-        await self._store.cards.posted(hold.id, target, place=refused)
+def _has_open_question(hold: Hold) -> bool:
+    return any(question.answered_ms is None for question in hold.questions)

@@ -7,7 +7,8 @@
 
 An event only says that a hold changed. The whole card is drawn again from the hold as it is stored now, so several
 events make one update, and the order in which they are worked on does not matter. An event is acknowledged after every
-copy of its hold shows the hold; whoever takes over the lease begins with what was not acknowledged.
+copy of its hold shows the hold; whoever takes over the lease begins with what was not acknowledged. It also compares
+all cards with the records first, and again after every outage (reconcile.py), and speaks in threads (threads.py).
 """
 
 from __future__ import annotations
@@ -15,11 +16,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bot.drawer import Drawer
+from bot.platform import AccessLost
+from bot.reconcile import Reconciler
+from bot.threads import Narrator
+from holdpoint.clock import Clock
 from holdpoint.errors import ChannelUnavailable, StoreUnavailable
+from holdpoint.live import Live
 from holdpoint.store import Store
 from holdpoint.store.outbox import RawEvent
 from holdpoint.tasks import Tasks
@@ -34,6 +40,7 @@ MOST_AT_ONCE = 16  # holds that are drawn at the same time
 MOST_UNACKNOWLEDGED = 5_000  # events in memory (without their data); beyond, reading waits
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 30.0
+SECOND_S = 1.0  # of the platform's time, in seconds of this process: where a test has a clock that runs faster
 
 _log = logging.getLogger(__name__)
 
@@ -46,10 +53,12 @@ def consumer_group(kind: str) -> str:
 class Notifier:
     """Keeps the cards of one platform true. ``holder`` names this bot process, uniquely."""
 
-    def __init__(self, store: Store, drawer: Drawer, *, holder: str) -> None:
+    def __init__(self, store: Store, live: Live, drawer: Drawer, *, holder: str, clock: Clock) -> None:
         self._store = store
+        self._live = live
         self._drawer = drawer
         self._holder = holder
+        self._clock = clock
         self._lease = consumer_group(drawer.kind)
         self.leading = False
 
@@ -69,13 +78,20 @@ class Notifier:
     async def _lead(self) -> None:
         """Work until the lease is lost. Jobs that are cut off in the middle are finished by whoever has it next."""
         tasks = Tasks()
-        worker = _Worker(self._store, self._drawer, group=self._lease, tasks=tasks)
-        reader = tasks.start(f"{self._lease} reader", worker.read())
+        narrator = Narrator(self._store, self._live, self._drawer, clock=self._clock)
+        worker = _Worker(self._store, self._drawer, narrator, group=self._lease, tasks=tasks)
+        reconciler = Reconciler(self._store, self._live, self._drawer.channel, again=worker.again, clock=self._clock)
+        worker.after_outage = reconciler.soon
+        parts = {
+            tasks.start(f"{self._lease} reader", worker.read()),
+            tasks.start(f"{self._lease} narrator", narrator.run()),
+            tasks.start(f"{self._lease} reconciler", reconciler.run()),
+        }
         _log.info("drawing cards", extra={"cards": self._drawer.kind, "bot": self._holder})
         self.leading = True
         try:
-            while not reader.done():
-                await asyncio.wait({reader}, timeout=RENEW_S)
+            while not any(part.done() for part in parts):
+                await asyncio.wait(parts, timeout=RENEW_S, return_when=asyncio.FIRST_COMPLETED)
                 if not await self._renew():
                     _log.warning("lost the lease of the cards", extra={"cards": self._drawer.kind})
                     return
@@ -93,18 +109,25 @@ class Notifier:
 
 @dataclass
 class _Job:
-    """The events of one hold that its copies do not show yet. ``changed`` wakes a job that waits to try again."""
+    """The events of one hold that its copies do not show yet. ``changed`` wakes a job that waits to try again.
+
+    ``asked``: draw it even without an event.
+    """
 
     events: list[RawEvent] = field(default_factory=list)
+    asked: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class _Worker:
     """Reads events and runs one job per hold, while the lease lasts."""
 
-    def __init__(self, store: Store, drawer: Drawer, *, group: str, tasks: Tasks) -> None:
+    def __init__(self, store: Store, drawer: Drawer, narrator: Narrator, *, group: str, tasks: Tasks) -> None:
         self._store = store
         self._drawer = drawer
+        self._narrator = narrator
+        self.after_outage: Callable[[], None] = lambda: None
+        self._is_out = False
         self._group = group
         self._tasks = tasks
         self._jobs: dict[str, _Job] = {}
@@ -125,6 +148,7 @@ class _Worker:
             except StoreUnavailable as error:
                 # The lost answer may have held events: they are pending now, and read again from the top.
                 _log.warning("cannot read events: %s", error, extra={"cards": self._drawer.kind})
+                self._is_out = True
                 await asyncio.sleep(LOOK_S)
 
     async def _read_pending(self) -> None:
@@ -146,13 +170,24 @@ class _Worker:
             self._room.clear()
             await self._room.wait()
 
+    def again(self, hold_id: str) -> None:
+        """Draw this hold, though nothing has happened to it."""
+        job = self._job(hold_id)
+        job.asked = True
+        job.changed.set()
+
     def _add(self, hold_id: str, event: RawEvent) -> None:
+        job = self._job(hold_id)
+        job.events.append(event)
+        job.changed.set()
+        self._narrator.soon(hold_id)  # whether or not all copies can be drawn now
+
+    def _job(self, hold_id: str) -> _Job:
         job = self._jobs.get(hold_id)
         if job is None:
             job = self._jobs[hold_id] = _Job()
             self._tasks.start(f"{self._group} {hold_id}", self._work(hold_id, job))
-        job.events.append(event)
-        job.changed.set()
+        return job
 
     async def _work(self, hold_id: str, job: _Job) -> None:
         """Draw until every event of the hold is shown and acknowledged."""
@@ -166,27 +201,33 @@ class _Worker:
 
     async def _draw_all(self, hold_id: str, job: _Job) -> None:
         failures = 0
-        while job.events:
+        while job.events or job.asked:
             job.changed.clear()
-            covered = tuple(job.events)  # whatever is read from now on is at least as new as these
+            covered, asked = tuple(job.events), job.asked  # whatever is read from now on is at least as new as these
+            job.asked = False
             try:
                 async with self._slots:
                     await self._drawer.draw(hold_id)
                 await self._store.outbox.ack(STREAM, group=self._group, events=covered)
-            except ChannelUnavailable as error:
-                if error.retry_after_seconds is None:
-                    failures += 1
+            except (ChannelUnavailable, StoreUnavailable) as error:
+                job.asked |= asked
+                seconds = error.retry_after_seconds if isinstance(error, ChannelUnavailable) else None
+                failures += seconds is None
+                self._is_out |= seconds is None or isinstance(error, AccessLost)
                 _log.info("a card waits: %s", error, extra={"hold": hold_id, "failures": failures})
-                await _pause(job, error.retry_after_seconds, failures)
-            except StoreUnavailable as error:
-                failures += 1
-                _log.info("a card waits: %s", error, extra={"hold": hold_id, "failures": failures})
-                await _pause(job, None, failures)
+                await _pause(job, seconds, failures)
             else:
                 failures = 0
-                del job.events[: len(covered)]
-                self._known.difference_update(event.source for event in covered)
-                self._room.set()
+                self._done(hold_id, job, covered)
+
+    def _done(self, hold_id: str, job: _Job, covered: Sequence[RawEvent]) -> None:
+        del job.events[: len(covered)]
+        self._known.difference_update(event.source for event in covered)
+        self._room.set()
+        self._narrator.soon(hold_id)
+        if self._is_out:
+            self._is_out = False
+            self.after_outage()
 
 
 def _is_about_hold(event: RawEvent) -> bool:
@@ -198,7 +239,7 @@ async def _pause(job: _Job, seconds: float | None, failures: int) -> None:
     if seconds is None:
         seconds = min(FIRST_RETRY_S * 2 ** min(failures, 10), LAST_RETRY_S)
     # Jobs that failed together do not come back together.
-    pause = seconds * random.uniform(1.0, 1.3)
+    pause = seconds * SECOND_S * random.uniform(1.0, 1.3)
     try:
         async with asyncio.timeout(pause):
             await job.changed.wait()

@@ -72,15 +72,18 @@ def segments(
     return _joined(found)
 
 
-def shorten(whole: Sequence[Segment], limit: int) -> tuple[tuple[Segment, ...], int]:
+def shorten(whole: Sequence[Segment], limit: int, *, fill: bool = True) -> tuple[tuple[Segment, ...], int]:
     """At most about ``limit`` characters of the segments, and how many were left out.
 
-    What matched stays, with some text around it, as far as the limit goes; then the beginning is filled up.
+    What matched stays, with some text around it, as far as the limit goes; then the beginning is filled up. Without
+    ``fill`` only what matched stays, also where the limit would allow for more.
     """
     total = sum(len(segment.text) for segment in whole)
-    if total <= limit:
+    if total <= limit and fill:
         return tuple(whole), 0
     kept = _windows(whole, limit, total)
+    if fill:
+        kept = _filled_up(kept, limit, total)
     found: list[Segment] = []
     at = shown = 0
     for segment in whole:
@@ -163,7 +166,7 @@ def _merged(spans: Iterable[tuple[int, int]], length: int) -> list[tuple[int, in
 
 
 def _windows(whole: Sequence[Segment], limit: int, total: int) -> list[tuple[int, int]]:
-    """The runs of characters to keep: around each mark while the limit lasts, the rest from the beginning."""
+    """The runs of characters to keep: around each mark while the limit lasts."""
     room = limit
     kept: list[tuple[int, int]] = []
     at = 0
@@ -175,7 +178,7 @@ def _windows(whole: Sequence[Segment], limit: int, total: int) -> list[tuple[int
             room -= high - low
             kept.append((low, high))
         at = end
-    return _filled_up(_merged(kept, total), limit, total)
+    return _merged(kept, total)
 
 
 def _filled_up(kept: Sequence[tuple[int, int]], limit: int, total: int) -> list[tuple[int, int]]:

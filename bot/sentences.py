@@ -1,4 +1,4 @@
-"""What became of a hold, in words: the state sentence, the timeline, durations. Pure.
+"""What became of a hold, in words: the state sentence, durations, sizes. Pure. `bot.timeline` tells the whole story.
 
 Names and reasons that people typed go through ``clean`` (masks, hidden characters) before they stand in a sentence.
 """
@@ -6,10 +6,10 @@ Names and reasons that people typed go through ``clean`` (masks, hidden characte
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
-from holdpoint.model import Decision, DecisionKind, Hold, State
+from holdpoint.clock import iso
+from holdpoint.model import Decision, DecisionKind, GrantScope, Hold, State, Tally
 
 Clean = Callable[[str], str]
 
@@ -23,15 +23,6 @@ _CHANNELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TimelineLine:
-    """One thing that happened. ``note`` is what a person typed, or empty."""
-
-    at_ms: int
-    text: str
-    note: str = ""
-
-
 def duration(milliseconds: int) -> str:
     """``0.8 s``, ``42 s``, ``3 min 20 s``, ``2 h 5 min``, ``3 d 4 h``: two units at most."""
     if milliseconds < 9_950:
@@ -42,6 +33,13 @@ def duration(milliseconds: int) -> str:
             rest = seconds % size // smaller
             return f"{seconds // size} {unit}" + (f" {rest} {smaller_unit}" if rest else "")
     return f"{seconds} s"
+
+
+def size(count: int) -> str:
+    """``4 bytes``, ``2.3 kB``, ``1.2 MB``: of ``count`` bytes."""
+    if count < 1_000:
+        return f"{count} byte{'' if count == 1 else 's'}"
+    return f"{count / 1_000:.1f} kB" if count < 999_950 else f"{count / 1_000_000:.1f} MB"
 
 
 def channel_words(channel: str) -> str:
@@ -87,6 +85,34 @@ def state_sentence(hold: Hold, *, waiting_for: str, clean: Clean) -> str:
             assert_never(hold.state)
 
 
+def similar_sentence(hold: Hold, *, clean: Clean) -> str:
+    """What became of similar requests, the same at every drawing; empty when it is not known.
+
+    ``Similar requests of Dana, 30 days: 12 approved (Sam 9, Kim 3), 2 rejected (Kim 2), the last one on 2026-01-31``
+    """
+    similar = hold.similar
+    if similar is None:
+        return ""
+    if similar.last_ms is None:
+        return "No similar request in the 30 days before"
+    own = similar.scope is GrantScope.REQUESTER
+    who = (hold.requester.name or hold.requester.principal) if own else counted(sorted(hold.requester.groups))
+    numbers = (
+        (similar.approved, f"approved{_tallies(similar.approved_by)}"),
+        (similar.rejected, f"rejected{_tallies(similar.rejected_by)}"),
+        (similar.expired, "expired"),
+        (similar.cancelled, "cancelled"),
+    )
+    told = ", ".join(f"{count:,} {what}" for count, what in numbers if count)
+    period = "the newest of 30 days" if similar.more else "30 days"
+    return clean(f"Similar requests of {who}, {period}: {told}, the last one on {iso(similar.last_ms)[:10]}")
+
+
+def _tallies(tallies: Sequence[Tally]) -> str:
+    people = ", ".join(f"{tally.name or tally.by} {tally.count:,}" for tally in tallies)
+    return f" ({people})" if people else ""
+
+
 def already_sentence(hold: Hold, *, now_ms: int) -> str:
     """For who comes too late: what the hold is, who did it, how long ago."""
     decision = hold.decisions[-1] if hold.decisions else None
@@ -103,25 +129,36 @@ def already_sentence(hold: Hold, *, now_ms: int) -> str:
             return f"Already {hold.state.value}"
 
 
-def timeline(hold: Hold, *, clean: Clean) -> tuple[TimelineLine, ...]:
-    """What happened to the hold, oldest first."""
-    lines = [TimelineLine(hold.created_ms, "Held by the policy")]
-    steps = hold.evaluation.escalations[: hold.escalated]
-    lines += (TimelineLine(hold.created_ms + step.after_ms, f"Escalated: {step.group} joined") for step in steps)
-    if hold.left_ms is not None:
-        lines.append(TimelineLine(hold.left_ms, "The client left"))
-    for decision in hold.decisions:
-        word = _word(decision)
-        text = f"{word} by {full_person(decision)} {channel_words(decision.channel)}"
-        lines.append(TimelineLine(decision.at_ms, clean(text), clean(decision.reason)))
-    lines.sort(key=lambda line: line.at_ms)
-    if hold.closed_ms is not None and hold.state is not State.REJECTED:
-        note = hold.outcome.error if hold.outcome else hold.close_reason
-        lines.append(TimelineLine(hold.closed_ms, hold.state.value.capitalize(), clean(note)))
-    return tuple(lines)
+def took(hold: Hold) -> str:
+    """How long the decision took, or how long nobody took one; empty while the hold waits."""
+    if hold.state is State.PENDING:
+        return ""
+    nobody = hold.state in (State.EXPIRED, State.CANCELLED) or not hold.decisions
+    at_ms = hold.closed_ms if nobody else hold.decisions[-1].at_ms
+    return duration(at_ms - hold.created_ms) if at_ms is not None else ""
 
 
-def _word(decision: Decision) -> str:
+def end_reason(hold: Hold) -> str:
+    """What was said with the decision that ended the hold, or why it expired or was cancelled."""
+    match hold.state:
+        case State.PENDING:
+            return ""
+        case State.EXPIRED | State.CANCELLED:
+            return hold.close_reason
+        case _:
+            return hold.decisions[-1].reason if hold.decisions else ""
+
+
+def glass_sentence(hold: Hold) -> str:
+    """That an admin broke the glass; empty when nobody did."""
+    broken = next((each for each in hold.decisions if each.glass), None)
+    if broken is None:
+        return ""
+    return f"{full_person(broken)} broke the glass: nobody else was asked. Another admin has to look at it."
+
+
+def decision_word(decision: Decision) -> str:
+    """``Rejected``, ``Approved with edits``, ``Approved``."""
     if decision.kind is DecisionKind.REJECT:
         return "Rejected"
     return "Approved with edits" if decision.edits else "Approved"
@@ -135,7 +172,7 @@ def _approval(hold: Hold, clean: Clean) -> str:
     approvals = [each for each in hold.decisions if each.kind is DecisionKind.APPROVE]
     if len(approvals) < 2:
         return _deed(
-            _word(approvals[0]) if approvals else "Approved", approvals[-1] if approvals else None, hold, clean
+            decision_word(approvals[0]) if approvals else "Approved", approvals[-1] if approvals else None, hold, clean
         )
     names = list(dict.fromkeys(person(each) for each in approvals))
     word = "Approved with edits" if any(each.edits for each in approvals) else "Approved"
@@ -148,6 +185,10 @@ def _deed(word: str, decision: Decision | None, hold: Hold, clean: Clean) -> str
     after = duration(decision.at_ms - hold.created_ms)
     if decision.channel == "timer":
         return f"{word} by the policy after {after}"
+    if decision.glass:
+        return clean(
+            f"{word} by {person(decision)}, who broke the glass, {channel_words(decision.channel)} after {after}"
+        )
     return clean(f"{word} by {person(decision)} {channel_words(decision.channel)} after {after}")
 
 

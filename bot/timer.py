@@ -1,5 +1,7 @@
 """Deadlines: holds escalate, expire, are cancelled, or are approved by their rule; what lost gateways left is swept.
 
+Reviewers are reminded, claims lapse, and a clock that stood for a question runs on.
+
 Every bot runs this. Each step is one script that acts on the ``rev`` that was read, so it happens once however many
 bots look at the same hold: who comes second gets a `Conflict` and has nothing left to do.
 """
@@ -44,7 +46,7 @@ class Timer:
 
     async def run(self) -> None:
         """Look until cancelled. A lost Redis is waited for: what is due stays due."""
-        jobs = ((LOOK_EVERY_S, self.look), (_SWEEP_EVERY_S, self.sweep), (_PRUNE_EVERY_S, self._store.holds.prune))
+        jobs = ((LOOK_EVERY_S, self.look), (_SWEEP_EVERY_S, self.sweep), (_PRUNE_EVERY_S, self._prune))
         await asyncio.gather(*(self._repeat(every_s, job) for every_s, job in jobs))
 
     async def _repeat(self, every_s: float, job: Callable[[], Awaitable[None]]) -> None:
@@ -55,6 +57,10 @@ class Timer:
             except StoreUnavailable as error:
                 _log.warning("deadlines wait: %s", error)
                 await asyncio.sleep(_PAUSE_S)
+
+    async def _prune(self) -> None:
+        for kept in (self._store.holds, self._store.grants, self._store.glass):
+            await kept.prune()
 
     async def look(self) -> None:
         """Do what is due now.
@@ -105,6 +111,12 @@ class Timer:
                 await self._store.holds.cancel(hold, by="policy", reason=NOT_BACK)
             case Step.ALLOW:
                 await self._approve(hold)
+            case Step.REMIND:
+                await self._store.talk.remind(hold)
+            case Step.RESUME:
+                await self._store.talk.resume(hold)
+            case Step.UNCLAIM:
+                await self._store.talk.unclaim(hold, by="policy")
             case _:
                 assert_never(step)
         _log.info("a hold moved by its deadline", extra={"hold": hold.id, "step": step.value})

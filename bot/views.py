@@ -1,150 +1,48 @@
-"""What a card shows, as values: the view model of every channel. Pure. `bot.cards` builds it, templates read it.
+"""What a card shows, as values: the view models of every channel. Pure. `bot.cards` builds them, templates read them.
 
 Every string is plain text with the policy's masks applied and hidden characters written out; whoever renders it escapes
-it for the medium.
+it for the medium. Unless its field says so, a string is one line.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
-from bot import sentences
-from bot.passages import DiffLine, Segment
-from bot.sentences import TimelineLine
-from holdpoint.model import PartRole, Risk, State, Verdict
-from holdpoint.visible import visible_line
+from bot.pieces import (
+    Action,
+    ClaimView,
+    EditView,
+    OutcomeView,
+    PartView,
+    ProgressView,
+    QuestionView,
+    RuleView,
+    Tone,
+)
+from bot.timeline import TimelineLine
+from holdpoint.model import GrantLimits, Risk, State
+
+__all__ = [
+    "Action", "BundleView", "CardView", "ClaimView", "DigestLine", "DigestView", "EditView", "OutcomeView", "PartView",
+    "ProgressView", "QuestionView", "RuleView", "Tone", "digest_line", "plain_text",
+]  # fmt: skip
 
 PREVIEW = 90  # characters of the one-line summary of a prompt
-
-
-class Action(StrEnum):
-    """What can be done from a card."""
-
-    APPROVE = "approve"
-    EDIT = "edit"
-    REJECT = "reject"
-    VIEW = "view"
-
-
-class Tone(StrEnum):
-    """How a state feels, for colours and icons; the words always say it, too."""
-
-    WAITING = "waiting"
-    GOOD = "good"
-    BAD = "bad"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class PartView:
-    """One text of the query. ``cut`` counts the characters left out; ``text`` is the whole text, masked, for editing.
-
-    ``text`` keeps hidden characters as they are, because what is edited goes to the model: show ``segments`` beside it.
-    """
-
-    path: str
-    role: PartRole
-    label: str
-    segments: tuple[Segment, ...]
-    cut: int
-    editable: bool
-    marked: bool
-    text: str
-
-    @property
-    def path_shown(self) -> str:
-        """The path, whose keys may be anybody's text, on one line."""
-        return visible_line(self.path)
-
-    @property
-    def is_detail(self) -> bool:
-        """Whether this is no message but a string of a tool's definition or a parameter."""
-        return self.role in (PartRole.DEFINITION, PartRole.PARAMETER)
-
-    @property
-    def plain(self) -> str:
-        """What the segments show, as one string."""
-        return "".join(segment.text for segment in self.segments)
-
-
-@dataclass(frozen=True, slots=True)
-class RuleView:
-    """One rule that matched."""
-
-    id: str
-    description: str
-    verdict: Verdict
-    risk: Risk
-
-
-@dataclass(frozen=True, slots=True)
-class ProgressView:
-    """How far one requirement is. ``people`` have approved; ``alternates`` are groups that joined by escalation."""
-
-    group: str
-    alternates: tuple[str, ...]
-    needed: int
-    people: tuple[str, ...]
-
-    @property
-    def done(self) -> bool:
-        return len(self.people) >= self.needed
-
-    @property
-    def groups(self) -> str:
-        """``security``, or ``security or platform-leads`` after an escalation."""
-        return " or ".join((self.group, *self.alternates))
-
-    @property
-    def line(self) -> str:
-        """``1 of 2 from security: Sam``."""
-        people = f": {', '.join(self.people)}" if self.people else ""
-        return f"{len(self.people)} of {self.needed} from {self.groups}{people}"
-
-
-@dataclass(frozen=True, slots=True)
-class EditView:
-    """What one decision changed in one part."""
-
-    path: str
-    label: str
-    by: str
-    lines: tuple[DiffLine, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class OutcomeView:
-    """What became of the release. Times in milliseconds; tokens None where the model did not say."""
-
-    status: int
-    ok: bool
-    duration_ms: int
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    error: str
-
-    @property
-    def line(self) -> str:
-        """``Answered with 200 after 1.2 s, 31 tokens in, 118 out``."""
-        parts = [
-            f"Answered with {self.status} after {sentences.duration(self.duration_ms)}" if self.ok else self._failed
-        ]
-        if self.prompt_tokens is not None:
-            parts.append(f"{self.prompt_tokens:,} tokens in")
-        if self.completion_tokens is not None:
-            parts.append(f"{self.completion_tokens:,} out")
-        return ", ".join(parts)
-
-    @property
-    def _failed(self) -> str:
-        what = f"Failed with {self.status}" if self.status else "Failed"
-        return f"{what}: {self.error}" if self.error else what
+DIGEST_LINES = 30  # holds on one digest card; what is beyond needs another card
 
 
 @dataclass(frozen=True, slots=True)
 class CardView:
-    """Everything that a card of any channel may show. See the module's docstring."""
+    """Everything that a card of any channel may show. See the module's docstring.
+
+    ``justification`` may have several lines. ``reason`` is what was said with the decision that ended the hold, or why
+    it expired or was cancelled. ``took`` is how long the decision took, in words; empty while there is none. ``glass``
+    says that an admin broke the glass. ``confirmation`` says what an edited text still needs: somebody else. ``masked``:
+    something is hidden by a mask. ``revealed``: nothing is, this is for one reviewer alone. ``folded`` counts the parts
+    of which nothing is shown, ``cut`` all characters that are left out.
+    """
 
     id: str
     rev: int
@@ -154,6 +52,8 @@ class CardView:
     tone: Tone
     title: str
     state_sentence: str
+    reason: str
+    took: str
     requester: str
     requester_groups: tuple[str, ...]
     requester_line: str
@@ -164,14 +64,26 @@ class CardView:
     address: str
     risk: Risk
     rules: tuple[RuleView, ...]
+    similar: str
     warnings: tuple[str, ...]
     tools: tuple[str, ...]
     created_ms: int
     deadline_ms: int
     deadline_words: str
+    paused_ms: int | None
+    reminded_ms: int | None
     progress: tuple[ProgressView, ...]
+    confirmation: str
+    claim: ClaimView | None
+    questions: tuple[QuestionView, ...]
+    grant: GrantLimits | None
+    reasons: tuple[str, ...]
+    glass: str
     parts: tuple[PartView, ...]
     cut: int
+    folded: int
+    masked: bool
+    revealed: bool
     edits: tuple[EditView, ...]
     timeline: tuple[TimelineLine, ...]
     outcome: OutcomeView | None
@@ -189,15 +101,148 @@ class CardView:
         text = " ".join(self.parts[0].plain.split()) if self.parts else ""
         return text if len(text) <= PREVIEW else text[:PREVIEW].rstrip() + "…"
 
+    @property
+    def needs_full_view(self) -> bool:
+        """Whether this view is not enough to approve by: the risk is high, and something is left out."""
+        return self.risk is Risk.HIGH and self.cut > 0
+
+    @property
+    def left_out(self) -> str:
+        """``4 more parts, 12,300 characters``; empty when everything is shown."""
+        if not self.cut:
+            return ""
+        characters = f"{self.cut:,} character{'' if self.cut == 1 else 's'}"
+        if not self.folded:
+            return f"{characters} left out"
+        return f"{self.folded} more part{'' if self.folded == 1 else 's'}, {characters}"
+
+    @property
+    def given_reason(self) -> str:
+        """``reason``, unless the state sentence says it already."""
+        return "" if self.state in (State.EXPIRED, State.CANCELLED) else self.reason
+
+    @property
+    def open_question(self) -> QuestionView | None:
+        """The newest question that waits for an answer."""
+        return next((question for question in reversed(self.questions) if question.is_open), None)
+
+
+@dataclass(frozen=True, slots=True)
+class BundleView:
+    """One card for identical requests that came beside each other (same requester, connection and digest).
+
+    ``card`` shows one of them: one that waits, while there is any. ``ids`` are those that wait, in the order in which
+    they came: what the buttons of this drawing decide. ``ended`` counts the others by what became of them.
+    """
+
+    id: str
+    card: CardView
+    ids: tuple[str, ...]
+    ended: tuple[tuple[State, int], ...] = ()
+
+    @property
+    def count(self) -> int:
+        return len(self.ids) + sum(count for _, count in self.ended)
+
+    @property
+    def value(self) -> str:
+        """What a button of the card carries: ``<bundle> <hash of the holds that wait, each with the digest shown>``."""
+        return f"{self.id} {list_digest((hold, self.card.digest) for hold in self.ids)}"
+
+    @property
+    def line(self) -> str:
+        """``12 identical requests: 9 wait, 2 cancelled, 1 expired. A decision covers exactly those that wait.``"""
+        waiting = [f"{len(self.ids):,} wait{'s' if len(self.ids) == 1 else ''}"] if self.ids else []
+        counts = [*waiting, *(f"{count:,} {state.value}" for state, count in self.ended)]
+        covers = ". A decision covers exactly those that wait." if self.ids else ""
+        return f"{self.count:,} identical requests: {', '.join(counts)}{covers}"
+
+
+@dataclass(frozen=True, slots=True)
+class DigestLine:
+    """One hold on a digest card. ``preview``: its first words. ``sentence`` is empty while it waits; ``unread``: it must be read in full first."""
+
+    id: str
+    digest: str
+    requester: str
+    what: str
+    preview: str
+    risk: Risk
+    deadline_ms: int
+    sentence: str = ""
+    unread: bool = False
+
+    @property
+    def pending(self) -> bool:
+        return not self.sentence
+
+    @property
+    def plain(self) -> str:
+        """What the line shows, for the record."""
+        return f"{self.risk.value} risk  {self.requester}  {self.what}  “{self.preview}”  {self.sentence or 'waits'}"
+
+
+@dataclass(frozen=True, slots=True)
+class DigestView:
+    """One card for many holds of a channel that is near its rate limit: at most `DIGEST_LINES` lines.
+
+    ``more`` counts the holds that wait beyond this card.
+    """
+
+    id: str
+    lines: tuple[DigestLine, ...]
+    url: str
+    more: int = 0
+
+    @property
+    def waiting(self) -> tuple[DigestLine, ...]:
+        return tuple(line for line in self.lines if line.pending)
+
+    @property
+    def value(self) -> str:
+        """What a button of the card carries: ``<card> <SHA-256 of the holds and digests that wait on it>``."""
+        return f"{self.id} {list_digest((line.id, line.digest) for line in self.waiting)}"
+
+
+def list_digest(holds: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 (hex) of pairs of hold and digest, in their order: which list somebody saw."""
+    return hashlib.sha256("\n".join(f"{hold} {digest}" for hold, digest in holds).encode()).hexdigest()
+
+
+def digest_line(view: CardView) -> DigestLine:
+    """A hold's line on a digest card."""
+    return DigestLine(
+        id=view.id,
+        digest=view.digest,
+        requester=view.requester,
+        what=f"{view.title} → {view.model or view.connection}",
+        preview=view.preview,
+        risk=view.risk,
+        deadline_ms=view.deadline_ms,
+        sentence="" if view.pending else view.state_sentence,
+        unread=view.needs_full_view,
+    )
+
 
 def plain_text(view: CardView) -> str:
     """What the card shows, as plain text: for the record, and for channels without markup."""
     lines = [view.title, view.state_sentence, view.requester_line, f"Risk: {view.risk.value}"]
     lines += (f"Rule {rule.id}: {rule.description}" for rule in view.rules)
+    lines += (sentence for sentence in (view.similar, view.glass) if sentence)
     lines += view.warnings
     lines += (progress.line for progress in view.progress)
-    for part in view.parts:
+    if view.claim:
+        lines.append(f"{view.claim.name or view.claim.by} is on it")
+    if view.justification:
+        lines.append(f"Justification: {view.justification}")
+    for question in view.questions:
+        lines.append(f"{question.by} asked: {question.text}")
+        if not question.is_open:
+            lines.append(f"{question.answered_by} answered: {question.answer}")
+    for part in (part for part in view.parts if part.shows_text):
         lines += ("", f"[{part.label}]", part.plain)
+    if view.left_out:
+        lines += ("", f"Not shown: {view.left_out}")
     for edit in view.edits:
         lines += ("", f"[{edit.label}, edited by {edit.by}]", *(f"{line.sign} {line.text}" for line in edit.lines))
     return "\n".join(lines)

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 
 from gateway.evaluate import Evaluator
 from gateway.forward import Forwarder
+from gateway.grants import Grants
 from gateway.held import Held
 from gateway.holds import HoldsResource
+from gateway.journal import Journal
 from gateway.proxy import Proxy
 from gateway.record import Recorder
 from gateway.status import StatusPages
@@ -106,12 +108,14 @@ async def running_gateway(settings: Settings, *, clock: Clock = now_ms) -> Async
         metrics.waiting = lambda: len(waiting)
         metrics.policy_version = lambda: live.snapshot.policy.version
         forwarder = Forwarder(upstream, recorder, metrics, settings)
+        journal = Journal(recorder, clock)
         held = Held(
             store=store,
             live=live,
             waiting=waiting,
             forwarder=forwarder,
             recorder=recorder,
+            journal=journal,
             metrics=metrics,
             clock=clock,
             settings=settings,
@@ -122,9 +126,10 @@ async def running_gateway(settings: Settings, *, clock: Clock = now_ms) -> Async
         proxy = Proxy(
             live=live,
             evaluator=evaluator,
-            recorder=recorder,
+            journal=journal,
             forwarder=forwarder,
             held=held,
+            grants=Grants(store, held, metrics=metrics, clock=clock),
             holds=HoldsResource(store, held),
             status=status,
             metrics=metrics,

@@ -42,6 +42,7 @@ class Exchange:
     hold: str | None = None
     state: State | None = None
     modified: bool = False
+    grant: str = ""  # the standing approval by which it passes
     events: bool = False  # the reply has begun as a stream of events, so an error can be told in it
 
     def headers(self) -> list[tuple[str, str]]:
@@ -51,6 +52,8 @@ class Exchange:
             found.append(("x-holdpoint-hold", self.hold))
             if self.state is not None:
                 found.append(("x-holdpoint-state", self.state.value))
+        if self.grant:
+            found.append(("x-holdpoint-grant", self.grant))
         if self.modified:
             found.append(("x-holdpoint-verdict", "modify"))
         return found

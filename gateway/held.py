@@ -22,6 +22,8 @@ from gateway.accepted import accepted
 from gateway.exchange import Exchange
 from gateway.forward import Forwarder, Job
 from gateway.identify import valid_key
+from gateway.journal import Journal
+from gateway.pauses import Paused, refuse_release
 from gateway.prefer import Preferences
 from gateway.record import Recorder
 from gateway.refuse import refusal_of, refuse, unavailable
@@ -65,6 +67,7 @@ class Held:
         waiting: Waiting,
         forwarder: Forwarder,
         recorder: Recorder,
+        journal: Journal,
         metrics: Metrics,
         clock: Clock,
         settings: Settings,
@@ -74,6 +77,7 @@ class Held:
         self._waiting = waiting
         self._forwarder = forwarder
         self._recorder = recorder
+        self._journal = journal
         self._metrics = metrics
         self._clock = clock
         self._grace_ms = int(settings.abandon_grace_s * 1000)
@@ -86,24 +90,30 @@ class Held:
             Refusal: 422, the Idempotency-Key stands for another request.
             StoreUnavailable: nothing was held.
         """
-        key = exchange.request.header("idempotency-key")
-        retrying = _is_retry(exchange.request.header("x-stainless-retry-count"))
         for _ in range(_MOST_READS):
             with suppress(Conflict):
                 async with self._turn:
-                    return await self._find_or_hold(exchange, draft, key, retrying=retrying)
+                    return await self._find_or_hold(exchange, draft)
         raise unavailable()
 
-    async def _find_or_hold(self, exchange: Exchange, draft: Draft, key: str | None, *, retrying: bool) -> Hold:
-        connection = draft.query.connection
-        found = await self._store.holds.find(
+    async def comes_back(self, exchange: Exchange, draft: Draft) -> bool:
+        """Whether there is a hold that this request would come back to. Changes nothing."""
+        async with self._turn:
+            return await self._find(exchange, draft) is not None
+
+    async def _find(self, exchange: Exchange, draft: Draft) -> Hold | None:
+        return await self._store.holds.find(
             requester=draft.requester,
-            connection=connection,
+            connection=draft.query.connection,
             digest=draft.digest,
-            idempotency_key=key,
-            retrying=retrying,
+            idempotency_key=exchange.request.header("idempotency-key"),
+            retrying=_is_retry(exchange.request.header("x-stainless-retry-count")),
         )
+
+    async def _find_or_hold(self, exchange: Exchange, draft: Draft) -> Hold:
+        found = await self._find(exchange, draft)
         if found is None:
+            key = exchange.request.header("idempotency-key")
             return await self._store.holds.hold(draft, gateway=self._waiting.gateway, idempotency_key=key)
         if found.original_digest != draft.digest:
             raise Refusal(
@@ -139,7 +149,7 @@ class Held:
                 state, deadline_ms = hold.state, self._look_again_at(hold)
                 exchange.state = state
                 del hold  # it has the body
-        except ClientGone:
+        except (ClientGone, Paused):
             self._leave(waiter)
             raise
         except Stopping:
@@ -188,6 +198,7 @@ class Held:
         while True:
             try:
                 await self._check_caller(exchange)
+                await self._check_pause(exchange, hold_id)
                 async with self._turn:
                     return await self._store.holds.release(hold_id, gateway=self._waiting.gateway, token=token)
             except StoreUnavailable:
@@ -210,6 +221,19 @@ class Held:
             raise Refusal(RefusalCode.UNAVAILABLE, "The connection is no longer in the policy.", status=503)
         exchange.connection = connection
         self._forwarder.check(exchange)
+
+    async def _check_pause(self, exchange: Exchange, hold_id: str) -> None:
+        """While the connection is paused the approval stays unspent; who waits is told so, on the record."""
+        pause = self._live.snapshot.pause_of(exchange.connection.name)
+        if pause is None:
+            return
+        async with self._turn:
+            hold = await self._patiently_get(exchange, hold_id)
+        try:
+            refuse_release(pause, hold)
+        except Paused as refusal:
+            await self._journal.refused(exchange, refusal)
+            raise
 
     def _settle_release(self, hold_id: str) -> None:
         """Nothing was forwarded; should the release have happened all the same, the hold has failed."""

@@ -5,6 +5,10 @@
     handle ─ identify ─ endpoint ─ body → Query ─ policy.evaluate ─┬─ allow, modify: record ─ forward ─ record
                                                                    ├─ block:         record ─ refuse
                                                                    └─ review:        hold ─ wait ─ release ─ forward ─ close
+                                                                        └─ by a grant: as allow
+
+What people put in force beside the policy stands next to it: a pause refuses at the endpoint, or makes a review of what
+the policy allows (`pauses`); a grant lets pass what the policy would hold (`grants`).
 
 From the body to the verdict nothing waits, but for the verdict on a large body. Every way out of here that is not a
 forward is a refusal: what nobody foresaw ends in `handle`, which refuses, counts and logs with an id.
@@ -21,13 +25,16 @@ from gateway.accepted import accepted
 from gateway.evaluate import Evaluator
 from gateway.exchange import Exchange, new_request_id
 from gateway.forward import Forwarder, Job
+from gateway.grants import Grants
 from gateway.held import Held, Wait
 from gateway.holds import PREFIX, HoldsResource
 from gateway.identify import Identifier
 from gateway.inspect import read_body, refuse_query_string, unmodifiable
+from gateway.journal import Journal, digest_of
+from gateway.justification import justification_of
+from gateway.pauses import held_by_pause, refuse_paused
 from gateway.prefer import NONE, preferences
 from gateway.protocols import protocol_of
-from gateway.record import Recorder
 from gateway.refuse import refuse, unavailable
 from gateway.status import StatusPages
 from gateway.transport import ClientGone, Reply, Request
@@ -36,11 +43,9 @@ from holdpoint.clock import Clock
 from holdpoint.errors import Refusal, StoreUnavailable
 from holdpoint.live import Live, Snapshot
 from holdpoint.metrics import Metrics
-from holdpoint.model import Evaluation, EventKind, Outcome, Part, Query, RefusalCode, State, Verdict
+from holdpoint.model import Evaluation, EventKind, Part, Query, RefusalCode, State, Verdict
 from holdpoint.settings import Settings
-from holdpoint.store import Draft, StoredResponse, events
-
-_LONGEST_TARGET = 200  # of an unknown path, in its record
+from holdpoint.store import Draft
 
 _log = logging.getLogger(__name__)
 
@@ -53,9 +58,10 @@ class Proxy:
         *,
         live: Live,
         evaluator: Evaluator,
-        recorder: Recorder,
+        journal: Journal,
         forwarder: Forwarder,
         held: Held,
+        grants: Grants,
         holds: HoldsResource,
         status: StatusPages,
         metrics: Metrics,
@@ -65,9 +71,10 @@ class Proxy:
         self._live = live
         self._identifier = Identifier()
         self._evaluator = evaluator
-        self._recorder = recorder
+        self._journal = journal
         self._forwarder = forwarder
         self._held = held
+        self._grants = grants
         self._holds = holds
         self._status = status
         self._metrics = metrics
@@ -113,7 +120,7 @@ class Proxy:
                 self._find_endpoint(exchange, snapshot)
             query = exchange.protocol.parse(exchange.connection.name, exchange.endpoint, raw)
         except Refusal as refusal:
-            await self._record_refused(exchange, refusal)
+            await self._journal.refused(exchange, refusal)
             raise
         del raw
         policy, now_ms = snapshot.policy, self._clock()
@@ -122,6 +129,10 @@ class Proxy:
         else:
             evaluation = policy.evaluate(query, exchange.requester, now_ms)
         self._metrics.requests[exchange.connection.name, evaluation.verdict] += 1
+        if snapshot.pauses:
+            evaluation = held_by_pause(snapshot, exchange.connection.name, evaluation)
+        if evaluation.edits:
+            query = _modified(query, evaluation)
         exchange.stream = query.stream
         match evaluation.verdict:
             case Verdict.ALLOW | Verdict.MODIFY:
@@ -129,8 +140,8 @@ class Proxy:
             case Verdict.BLOCK:
                 await self._block(exchange, query, evaluation)
             case Verdict.REVIEW:
-                wait = await self._hold(exchange, query, evaluation)
-                del query, evaluation  # a waiting request keeps neither
+                wait = await self._hold(exchange, snapshot, query, evaluation)
+                del snapshot, policy, query, evaluation  # a waiting request keeps none of them
                 if wait is not None:
                     await self._held.attend(exchange, wait)
             case _:
@@ -152,32 +163,29 @@ class Proxy:
         exchange.connection = connection
         exchange.protocol = protocol_of(connection)
         exchange.endpoint = exchange.protocol.endpoint(exchange.request.method, f"/{rest}")
+        refuse_paused(snapshot, name)
         refuse_query_string(exchange.request)
         self._forwarder.check(exchange)
 
     async def _allow(self, exchange: Exchange, query: Query, evaluation: Evaluation) -> None:
-        if evaluation.edits:
-            query = _modified(query, evaluation)
-            exchange.modified = True
-        await self._record(exchange, EventKind.REQUEST_ALLOWED, query, evaluation)
+        exchange.modified = bool(evaluation.edits)
+        await self._journal.write(exchange, EventKind.REQUEST_ALLOWED, query, evaluation)
         await self._forward_allowed(exchange, query.body)
 
     async def _pass(self, exchange: Exchange) -> None:
         """A known, harmless request: it has no body to inspect, and is recorded like any other."""
         self._metrics.requests[exchange.connection.name, Verdict.ALLOW] += 1
-        await self._record(exchange, EventKind.REQUEST_ALLOWED, None, None)
+        await self._journal.write(exchange, EventKind.REQUEST_ALLOWED, None, None)
         await self._forward_allowed(exchange, b"")
 
     async def _block(self, exchange: Exchange, query: Query, evaluation: Evaluation) -> None:
         reason = evaluation.reason or "The policy does not allow this request."
-        await self._record(exchange, EventKind.REQUEST_BLOCKED, query, evaluation, reason)
+        await self._journal.write(exchange, EventKind.REQUEST_BLOCKED, query, evaluation, reason)
         raise Refusal(RefusalCode.BLOCKED, f"Blocked: {reason}")
 
-    async def _hold(self, exchange: Exchange, query: Query, evaluation: Evaluation) -> Wait | None:
-        """The hold that this request waits for; None when the client is not to wait, and has its 202."""
+    async def _hold(self, exchange: Exchange, snapshot: Snapshot, query: Query, evaluation: Evaluation) -> Wait | None:
+        """The hold that this request waits for; None when the client has its answer: its 202, or the model's by a grant."""
         wishes = preferences(exchange.request.headers("prefer")) if exchange.request.header("prefer") else NONE
-        if evaluation.edits:
-            query = _modified(query, evaluation)
         draft = Draft(
             method=exchange.endpoint.method,
             target=exchange.endpoint.target,
@@ -186,9 +194,13 @@ class Proxy:
             requester=exchange.requester,
             address=exchange.request.peer,
             evaluation=evaluation,
-            digest=_digest(exchange, query.body),
+            digest=digest_of(exchange, query.body),
             asynchronous=wishes.asynchronous,
+            justification=justification_of(exchange.request),
         )
+        if snapshot.grants and await self._grants.let_pass(exchange, draft, snapshot):
+            await self._allow(exchange, query, evaluation)
+            return None
         hold = await self._held.take(exchange, draft)
         exchange.hold, exchange.state = hold.id, hold.state
         if wishes.asynchronous and hold.state is State.PENDING:
@@ -200,40 +212,10 @@ class Proxy:
         job = Job(
             target=exchange.endpoint.target,
             body=body,
-            finish=_Completion(self._recorder, self._clock, exchange),
+            finish=self._journal.completion(exchange),
             held=False,
         )
         await self._forwarder.forward(exchange, job)
-
-    async def _record(
-        self,
-        exchange: Exchange,
-        kind: EventKind,
-        query: Query | None,
-        evaluation: Evaluation | None,
-        reason: str = "",
-    ) -> None:
-        """Returns once it is in Redis; `StoreUnavailable` ends the request."""
-        body = query.body if query is not None else b""
-        entry = events.request_entry(
-            kind,
-            request=exchange.id,
-            at_ms=self._clock(),
-            requester=exchange.requester,
-            connection=exchange.connection.name,
-            environment=exchange.connection.environment,
-            address=exchange.request.peer,
-            method=exchange.request.method,
-            target=exchange.endpoint.target or exchange.request.path[:_LONGEST_TARGET],
-            digest=_digest(exchange, body),
-            query=query,
-            evaluation=evaluation,
-            reason=reason,
-        )
-        await self._recorder.record(entry)
-
-    async def _record_refused(self, exchange: Exchange, refusal: Refusal) -> None:
-        await self._record(exchange, EventKind.REQUEST_REFUSED, None, None, refusal.reason)
 
     async def _refuse(self, exchange: Exchange, refusal: Refusal) -> None:
         self._metrics.refusals[refusal.code] += 1
@@ -244,38 +226,6 @@ class Proxy:
         self._metrics.errors["gateway"] += 1
         _log.exception("unexpected error; refused", extra={"error_id": error_id, "request": exchange.id})
         return Refusal(RefusalCode.UNAVAILABLE, f"The gateway failed on this request. Error id: {error_id}", status=500)
-
-
-class _Completion:
-    """Records what became of an allowed request."""
-
-    __slots__ = ("_clock", "_connection", "_id", "_recorder", "_requester")
-
-    def __init__(self, recorder: Recorder, clock: Clock, exchange: Exchange) -> None:
-        self._recorder = recorder
-        self._clock = clock
-        self._id = exchange.id
-        self._requester = exchange.requester
-        self._connection = exchange.connection.name
-
-    async def __call__(self, outcome: Outcome, _response: StoredResponse | None) -> None:
-        entry = events.request_completed(
-            request=self._id,
-            at_ms=self._clock(),
-            requester=self._requester,
-            connection=self._connection,
-            outcome=outcome,
-        )
-        await self._recorder.record(entry)
-
-
-def _digest(exchange: Exchange, body: bytes) -> str:
-    return canonical.digest(
-        connection=exchange.connection.name,
-        method=exchange.request.method,
-        target=exchange.endpoint.target,
-        body=body,
-    )
 
 
 def _modified(query: Query, evaluation: Evaluation) -> Query:

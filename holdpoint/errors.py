@@ -12,9 +12,11 @@
     │   └── Conflict            the stored state is not the one that the caller acted on; nothing was changed
     ├── DecisionError           a decision does not count; nothing was changed
     │   ├── MayNotDecide        the person has no authority over this hold, and why
+    │   │   └── NotRead         … as long as they have not read all of it
     │   ├── TooLate             already decided, expired or withdrawn, and by whom
     │   ├── WrongDigest         the card showed another text than the one that is held now
-    │   └── BadEdit             an edit names no part of the query, or its text is refused by the policy
+    │   ├── BadEdit             an edit names no part of the query, or its text is refused by the policy
+    │   └── BadText             a question, an answer or a justification is empty, too long, or one too many
     ├── LedgerError             the ledger cannot be read or written, or its chain is broken
     └── ChannelError            a chat platform refused or could not be reached
         ├── ChannelRefused      it will refuse again: an unknown channel, a revoked token, a bad card
@@ -117,6 +119,10 @@ class MayNotDecide(DecisionError):
     """The person has no authority over this hold."""
 
 
+class NotRead(MayNotDecide):
+    """The person has authority, but saw only a part of a text whose risk is high. Reading all of it helps."""
+
+
 class TooLate(DecisionError):
     """The hold is no longer pending."""
 
@@ -127,6 +133,10 @@ class WrongDigest(DecisionError):
 
 class BadEdit(DecisionError):
     """An edit names no part of the query, or the policy refuses the edited text."""
+
+
+class BadText(DecisionError):
+    """A question, an answer or a justification is empty, too long, no text, or one too many."""
 
 
 class LedgerError(HoldpointError):

@@ -1,4 +1,4 @@
-"""What a process knows of policy, keys and routes, never more than a second old.
+"""What a process knows of policy, keys, routes, grants and pauses, never more than a second old.
 
 A background task looks at the store's revision four times a second and, when it moved, reads and compiles what changed
 off the event loop and swaps one reference. Whoever acts on it calls `ensure_fresh` first: it costs nothing while the
@@ -16,6 +16,7 @@ from holdpoint.clock import Clock
 from holdpoint.errors import PolicyError, StoreUnavailable
 from holdpoint.model import KeyRecord, Role, Route
 from holdpoint.policy import Policy, compile_policy, parse_policy
+from holdpoint.standing import EVERYTHING, Grant, Pause, PauseMode
 from holdpoint.store import Store, StoredPolicy
 from holdpoint.tasks import OnDeath, Tasks
 
@@ -28,13 +29,19 @@ _log = logging.getLogger("holdpoint.live")
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One consistent state of everything that an admin can change. ``keys`` go by the SHA-256 (hex) of the key."""
+    """One consistent state of everything that an admin can change. ``keys`` go by the SHA-256 (hex) of the key.
+
+    ``grants`` are those that could still be used when this was read; whether one can is known by ``store.grants.use``
+    alone. ``pauses`` go by connection.
+    """
 
     revision: int
     policy: Policy
     keys: Mapping[str, KeyRecord]
     routes: tuple[Route, ...]
     memberships: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    grants: tuple[Grant, ...] = ()
+    pauses: Mapping[str, Pause] = field(default_factory=dict)
 
     def groups_of(self, principal: str, base: Iterable[str] = ()) -> frozenset[str]:
         """The groups that ``principal`` brings along (``base``) and those that the policy makes it a member of."""
@@ -44,6 +51,14 @@ class Snapshot:
         """The roles that a key gives (``base``) and those that the policy gives to these groups."""
         named = frozenset(groups)
         return frozenset(base) | {role for role, of in self.policy.roles.items() if named.intersection(of)}
+
+    def pause_of(self, connection: str) -> Pause | None:
+        """The pause that ``connection`` is under: its own or that of everything, whichever is stricter."""
+        if not self.pauses:
+            return None
+        found = [pause for name in (connection, EVERYTHING) if (pause := self.pauses.get(name)) is not None]
+        refusing = (pause for pause in found if pause.mode is PauseMode.REFUSE)
+        return next(refusing, found[0] if found else None)
 
     def channels_for(self, groups: Iterable[str]) -> tuple[str, ...]:
         """Where cards of a requester in ``groups`` appear: their routes, else those of everybody else (``*``)."""
@@ -115,6 +130,7 @@ class Live:
     async def _load(self, revision: int) -> Snapshot:
         config = self._store.config
         stored, keys, routes = await config.policy(), await config.keys(), await config.routes()
+        grants, pauses = await self._store.grants.all(), await self._store.pauses.all()
         policy = self.snapshot.policy
         if stored != self._policy:
             policy = await asyncio.to_thread(_compiled, stored)
@@ -125,6 +141,8 @@ class Live:
             keys={record.digest: record for record in keys},
             routes=tuple(routes),
             memberships=_memberships(policy),
+            grants=tuple(each.grant for each in grants if each.is_usable(self._clock())),
+            pauses={pause.connection: pause for pause in pauses},
         )
 
     async def _keep_looking(self) -> None:

@@ -66,6 +66,8 @@ class Metrics:
         """(connection, verdict) → requests that the policy judged."""
         self.refusals: defaultdict[str, int] = defaultdict(int)
         """refusal code → requests that were refused."""
+        self.granted: defaultdict[str, int] = defaultdict(int)
+        """connection → requests that a grant let pass; the policy's verdict on them is ``review``."""
         self.decisions: defaultdict[tuple[str, str], int] = defaultdict(int)
         """(channel, decision kind) → decisions that counted."""
         self.errors: defaultdict[str, int] = defaultdict(int)
@@ -121,6 +123,10 @@ def _counters(metrics: Metrics) -> Iterator[Metric]:
     for code, count in _stable(metrics.refusals):
         refusals.add_metric((code,), count)
     yield refusals
+    granted = CounterMetricFamily("holdpoint_granted", "Requests that a grant let pass", labels=("connection",))
+    for connection, count in _stable(metrics.granted):
+        granted.add_metric((connection,), count)
+    yield granted
     decisions = CounterMetricFamily(
         "holdpoint_decisions", "Decisions that counted, by channel and kind", labels=("channel", "kind")
     )

@@ -298,7 +298,8 @@ class Evaluation:
 
     ``hits`` are in the order of the document. ``requirements``, ``timeout_ms``, ``escalations`` and ``on_timeout`` are
     set for ``review`` (of several rules: all requirements, the shortest time, the strictest outcome). ``edits`` are the
-    texts that ``modify`` puts in place, path to new text; they also apply when the verdict is ``review``.
+    texts that ``modify`` puts in place, path to new text; they also apply when the verdict is ``review``. ``shadows`` are
+    the rules in shadow mode that matched: recorded, and apart from ``hits``, so that nothing can act on them.
     """
 
     verdict: Verdict
@@ -312,6 +313,7 @@ class Evaluation:
     edits: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""  # one sentence for the requester: the first strictest rule's description
     terms: ReviewTerms = USUAL_TERMS
+    shadows: tuple[RuleHit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +383,35 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How often one reviewer did something. ``name`` is the display name that they last had, or empty."""
+
+    by: str
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """What became of requests like one hold in the 30 days before it: to the same connection, held by the same rules.
+
+    ``scope`` says whose: the requester's own, or, where those tell nothing, those of requesters in the same groups. Each
+    counts once, by how its waiting ended; nothing ended when ``last_ms`` is None. ``approved_by`` and ``rejected_by``
+    are the three who did so most. ``more``: there are further, older ones than were looked at.
+    """
+
+    scope: GrantScope
+    approved: int = 0
+    rejected: int = 0
+    expired: int = 0
+    cancelled: int = 0
+    approved_by: tuple[Tally, ...] = ()
+    rejected_by: tuple[Tally, ...] = ()
+    last_ms: int | None = None
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """The stored record of one request that waits, waited or was decided, as it was when it was read.
 
@@ -422,6 +453,7 @@ class Hold:
     paused_ms: int | None = None  # since when the clock stands, while a question is open
     paused_for_ms: int = 0  # how long the clock has stood in all, up to paused_ms
     reminded_ms: int | None = None
+    similar: Similar | None = None  # noted before the first card; None: not known
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
@@ -479,6 +511,8 @@ class EventKind(StrEnum):
     KEY_REVOKED = "key.revoked"
     ROUTE_ADDED = "route.added"
     ROUTE_REMOVED = "route.removed"
+    APP_INSTALLED = "app.installed"
+    APP_REMOVED = "app.removed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ file. Durations are in the unit that the name ends in.
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from holdpoint.errors import ConfigurationError
+
+_TEAM = re.compile(r"[TE][A-Z0-9]{1,63}")
 
 
 class Settings(BaseSettings):
@@ -54,6 +57,10 @@ class Settings(BaseSettings):
 
     key: SecretStr | None = Field(None, description="Holdpoint key for `holdpoint holds …`")
 
+    secret_key: SecretStr | None = Field(
+        None, description="locks other workspaces' tokens: openssl rand -base64 32; an earlier one behind a comma"
+    )
+
     slack_bot_token: SecretStr | None = Field(
         None, validation_alias=AliasChoices("SLACK_BOT_TOKEN"), description="xoxb-…; turns Slack on"
     )
@@ -63,6 +70,16 @@ class Settings(BaseSettings):
     slack_app_token: SecretStr | None = Field(
         None, validation_alias=AliasChoices("SLACK_APP_TOKEN"), description="xapp-…; turns Socket Mode on"
     )
+    slack_client_id: str = Field(
+        "", validation_alias=AliasChoices("SLACK_CLIENT_ID"), description="turns installation in other workspaces on"
+    )
+    slack_client_secret: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("SLACK_CLIENT_SECRET"), description="belongs to SLACK_CLIENT_ID"
+    )
+    slack_trusted_teams: str = Field(
+        "", validation_alias=AliasChoices("SLACK_TRUSTED_TEAMS"),
+        description="ids of other workspaces (T…) and organisations (E…) whose people count, separated by commas",
+    )  # fmt: skip
     slack_api_url: str = Field(
         "https://slack.com/api/", validation_alias=AliasChoices("SLACK_API_URL"), description="Slack's Web API"
     )
@@ -73,6 +90,23 @@ class Settings(BaseSettings):
         if value not in ("always", "everysec"):
             raise ValueError("must be 'always' or 'everysec'")
         return value
+
+    @field_validator("slack_trusted_teams")
+    @classmethod
+    def _teams(cls, value: str) -> str:
+        if any(not _TEAM.fullmatch(part) for part in _listed(value)):
+            raise ValueError("must be ids such as T0123ABCD or E0123ABCD, separated by commas")
+        return value
+
+    @property
+    def trusted_teams(self) -> frozenset[str]:
+        """The workspaces and organisations in which the app may be installed besides the home workspace."""
+        return frozenset(_listed(self.slack_trusted_teams))
+
+    @property
+    def slack_is_on(self) -> bool:
+        """Whether there is a token for a home workspace, or a way to be installed in others."""
+        return self.slack_bot_token is not None or bool(self.slack_client_id)
 
     @property
     def link_base(self) -> str:
@@ -107,6 +141,10 @@ def resolve_credential(reference: str) -> SecretStr | None:
 @lru_cache(maxsize=1)
 def _dotenv() -> dict[str, str | None]:
     return dotenv_values(".env")
+
+
+def _listed(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _line(location: tuple[int | str, ...], message: str) -> str:

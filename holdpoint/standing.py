@@ -18,7 +18,7 @@ class Grant:
     """A standing approval: requests of ``subject`` to ``connection`` that only ``rules`` would hold pass, ``uses`` times.
 
     Made from a card, by somebody whose one approval was enough for that hold (``hold``). ``subject`` is a principal or
-    a group, as ``scope`` says.
+    a group, as ``scope`` says; ``owner`` is whose agent the principal is, empty for a person and for a group.
     """
 
     id: str
@@ -32,6 +32,7 @@ class Grant:
     created_ms: int
     expires_ms: int
     hold: str
+    owner: str = ""
     reason: str = ""
     revoked_ms: int | None = None
     revoked_by: str = ""

@@ -18,17 +18,18 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
+from bot.conversation import Conversation
 from bot.decide import Decider
 from bot.timer import Timer
-from holdpoint import canonical
 from holdpoint.errors import Conflict, DecisionError
 from holdpoint.live import Live
 from holdpoint.metrics import Metrics
-from holdpoint.model import TRANSITIONS, DecisionKind, Edit, Hold, Requester, Requirement, Reviewer, Role, State
+from holdpoint.model import DecisionKind, Edit, Escalation, Requester, Requirement, Reviewer, ReviewTerms, Role, State
 from holdpoint.store import Store
 from tests.conftest import MovingClock
 from tests.support.builders import OUTCOME, make_draft, make_evaluation
 from tests.support.programs import POLICY
+from tests.support.promises import check_decisions, check_forwarded, check_story
 from tests.support.redis_server import RedisServer
 
 T = TypeVar("T")
@@ -50,7 +51,15 @@ REQUIREMENTS = [
     (Requirement("security", 2),),
     (Requirement("security", 1), Requirement("legal", 1)),
 ]
+STEPS = (Escalation(300_000, "platform-leads"),)
+TERMS = st.builds(ReviewTerms, question_pauses=st.booleans(), confirm_edits=st.booleans(), remind=st.booleans())
+PEOPLE = st.sampled_from(sorted(GROUPS))
 GRACE_MS = 60_000
+
+
+def person(principal: str) -> Reviewer:
+    groups = frozenset(GROUPS.get(principal, ()))
+    return Reviewer(principal, groups, frozenset({Role.REVIEWER}), "api", principal)
 
 
 class Promises(RuleBasedStateMachine):
@@ -80,6 +89,7 @@ class Promises(RuleBasedStateMachine):
         for live in self.lives:
             await live.look()
         self.deciders = [Decider(self.store, live, clock=self.clock, metrics=metrics) for live in self.lives]
+        self.conversations = [Conversation(self.store, live, clock=self.clock) for live in self.lives]
         self.timers = [
             Timer(self.store, clock=self.clock, metrics=metrics, abandon_grace_ms=GRACE_MS) for _ in range(2)
         ]
@@ -97,13 +107,17 @@ class Promises(RuleBasedStateMachine):
         gateway=st.integers(0, 1),
         requester=st.sampled_from(REQUESTERS),
         requirements=st.sampled_from(REQUIREMENTS),
+        terms=TERMS,
+        escalates=st.booleans(),
         asynchronous=st.booleans(),
     )
-    def ask(self, gateway: int, requester: Requester, requirements: Any, asynchronous: bool) -> str:
+    def send(
+        self, gateway: int, requester: Requester, requirements: Any, terms: ReviewTerms, escalates: bool, asynchronous: bool
+    ) -> str:  # fmt: skip
         draft = make_draft(
             prompt=f"the password, number {next(self.numbers)}",
             requester=requester,
-            evaluation=make_evaluation(requirements=requirements),
+            evaluation=make_evaluation(requirements=requirements, terms=terms, escalations=STEPS[:escalates]),
             asynchronous=asynchronous,
         )
         hold = self.run(self.store.holds.hold(draft, gateway=self.gateways[gateway], idempotency_key=None))
@@ -162,7 +176,7 @@ class Promises(RuleBasedStateMachine):
 
     @rule(
         hold=holds,
-        who=st.lists(st.sampled_from(sorted(GROUPS)), min_size=1, max_size=3),
+        who=st.lists(PEOPLE, min_size=1, max_size=3),
         kind=st.sampled_from([DecisionKind.APPROVE, DecisionKind.APPROVE, DecisionKind.REJECT]),
         stale=st.booleans(),
         edit=st.booleans(),
@@ -176,20 +190,58 @@ class Promises(RuleBasedStateMachine):
             edits = (Edit("messages/0/content", f"the weather, number {next(self.numbers)}"),)
 
         async def click(bot: int, principal: str) -> None:
-            reviewer = Reviewer(principal, frozenset(GROUPS[principal]), frozenset({Role.REVIEWER}), "api", principal)
             with suppress(DecisionError):
-                await self.deciders[bot].decide(hold, reviewer, kind, digest=digest, edits=edits)
+                await self.deciders[bot].decide(hold, person(principal), kind, digest=digest, edits=edits)
 
         async def race() -> None:
             await asyncio.gather(*(click(n % 2, principal) for n, principal in enumerate(who)))
 
         self.run(race())
 
-    @rule(seconds=st.sampled_from([1, 61, 300, 601, 3601]))
-    def time_passes(self, seconds: int) -> None:
+    @rule(hold=holds, who=PEOPLE, bot=st.integers(0, 1), giving_back=st.booleans())
+    def claim(self, hold: str, who: str, bot: int, giving_back: bool) -> None:
+        talk = self.conversations[bot]
+        with suppress(DecisionError):
+            self.run((talk.unclaim if giving_back else talk.claim)(hold, person(who)))
+
+    @rule(hold=holds, who=st.lists(PEOPLE, min_size=1, max_size=2))
+    def ask(self, hold: str, who: list[str]) -> None:
+        """Several reviewers ask at once, on two bots."""
+
+        async def put(bot: int, principal: str) -> None:
+            with suppress(DecisionError):
+                await self.conversations[bot].ask(hold, person(principal), f"question {next(self.numbers)}")
+
+        async def race() -> None:
+            await asyncio.gather(*(put(n, principal) for n, principal in enumerate(who)))
+
+        self.run(race())
+
+    @rule(hold=holds, who=st.none() | PEOPLE, number=st.integers(0, 1), anew=st.booleans())
+    def answer(self, hold: str, who: str | None, number: int, anew: bool) -> None:
+        """Mostly the requester; sometimes somebody whom nobody asked, or the answer comes twice."""
+        seen = self.run(self.store.holds.get(hold))
+        principal = who or seen.requester.owner or seen.requester.principal
+        text = f"because {next(self.numbers)}" if anew else "because"
+        for question in seen.questions[number : number + 1]:
+            with suppress(DecisionError):
+                self.run(self.conversations[0].answer(hold, question.id, person(principal), text))
+
+    @rule(hold=holds, who=st.none() | PEOPLE)
+    def justify(self, hold: str, who: str | None) -> None:
+        seen = self.run(self.store.holds.get(hold))
+        principal = who or seen.requester.owner or seen.requester.principal
+        with suppress(DecisionError):
+            self.run(self.conversations[1].justify(hold, person(principal), f"reason {next(self.numbers)}"))
+
+    @rule(seconds=st.sampled_from([1, 61, 150, 300, 601, 3601]), bots=st.booleans())
+    def time_passes(self, seconds: int, bots: bool) -> None:
+        """With or without bots that look at what is due."""
         self.clock.forward(seconds=seconds)
         for gateway in self.gateways:
             self.run(self.store.gateways.beat(gateway))
+        if bots:
+            self.both_timers_look()
 
     @rule()
     def both_timers_look(self) -> None:
@@ -211,32 +263,13 @@ class Promises(RuleBasedStateMachine):
             if event.kind.value.startswith("hold."):
                 by_hold.setdefault(event.subject, []).append(event)
         for hold_id, told in by_hold.items():
-            self.check(self.run(self.store.holds.get(hold_id)), told)
+            hold = self.run(self.store.holds.get(hold_id))
+            check_story(hold, told)
+            check_decisions(hold, GROUPS)
+            for body in (body for sent_for, body in self.sent if sent_for == hold_id):
+                check_forwarded(hold, body)
         sent = [hold_id for hold_id, _ in self.sent]
         assert len(sent) == len(set(sent)), "promise 3: one approval, one release"
-
-    def check(self, hold: Hold, told: list[Any]) -> None:
-        revs = [event.data["rev"] for event in told]
-        assert revs == sorted(set(revs)), "each change is told once, in order"
-        states = [State(event.data["state"]) for event in told]
-        for before, after in itertools.pairwise(states):
-            assert before is after or after in TRANSITIONS[before], "the state machine is kept"
-        assert states[-1] is hold.state, "promise 4: state and record agree"
-        for _, body in (each for each in self.sent if each[0] == hold.id):
-            self.check_forwarded(hold, body)
-        for decision in hold.decisions:
-            allowed = {r.group for r in hold.requirements} | {g for r in hold.requirements for g in r.alternates}
-            assert allowed & GROUPS[decision.by], "promise 5: the right group"
-            assert decision.by not in (hold.requester.principal, hold.requester.owner), "promise 5: not one's own"
-
-    def check_forwarded(self, hold: Hold, body: bytes) -> None:
-        digest = canonical.digest(connection=hold.connection, method=hold.method, target=hold.target, body=body)
-        approvals = [d for d in hold.decisions if d.kind is DecisionKind.APPROVE and d.result_digest == digest]
-        assert digest == hold.digest, "promise 2: what was approved is what was forwarded"
-        people = {decision.by for decision in approvals}
-        needed = sum(requirement.approvals for requirement in hold.requirements)
-        assert len(people) >= needed, "promises 1 and 5: a quorum of distinct people approved this very text"
-        assert not any(d.kind is DecisionKind.REJECT for d in hold.decisions)
 
 
 SERVER: RedisServer

@@ -1,4 +1,4 @@
-"""Buttons. One function for each; `TABLE` is the map from button to function.
+"""Buttons of a reviewer's card. One function for each; `TABLE` is the map from button to function, of everybody's buttons.
 
 Whatever decides is in Redis before Slack hears "received"; who may not, or is too late, reads why; what could not be
 recorded is said at once, or Slack shows the person an error, because the callback stays unacknowledged (promise 6).
@@ -6,55 +6,45 @@ recorded is said at once, or Slack shows the person an error, because the callba
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from bot.cards import Action
-from bot.slack import APPROVE, CANCEL, EDIT, OPEN, PAGES, REJECT, VIEW
-from bot.slack.client import SlackRefused
-from bot.slack.desk import GONE, Desk, NotTold, Shown, Trouble, in_words
-from bot.slack.modals import edit_modal, reject_modal, view_modal
+from bot.cards import Action, CardView
+from bot.slack import APPROVE, ASK, CLAIM, EDIT, GRANT, MORE, OPEN, REJECT, UNCLAIM, bulk, reading, requester
+from bot.slack.desk import Ack, Act, Body, Desk, Shown, answer, in_words, limit_at, shown_by
+from bot.slack.forms import ask_modal, grant_modal, reject_modal
+from bot.slack.modals import edit_modal
 from bot.slack.render import CARD_CHARACTERS
 from bot.slack.views import editable_here
-from bot.visibility import may_see
-from bot.withdraw import is_requester
-from holdpoint.errors import MayNotDecide, TooLate
+from bot.slack.windows import open_modal
+from holdpoint.errors import MayNotDecide, NotFound, NotRead, TooLate
 from holdpoint.model import DecisionKind, Hold, Reviewer
-
-Ack = Callable[..., Awaitable[Any]]
-Body = Mapping[str, Any]
-
-PAGED_CHARACTERS = 200_000  # longer requests are read in the web inbox
-_EXPIRED = frozenset({"expired_trigger_id", "trigger_expired"})
-_TURNED = frozenset({"hash_conflict", "not_found"})  # the same click, delivered twice; or the modal was closed
-_USED = frozenset({"exchanged_trigger_id", "trigger_exchanged"})
 
 
 async def approve(desk: Desk, ack: Ack, body: Body) -> None:
-    """Approve the text that was shown."""
+    """Approve the text that was shown. Who has to read all of it first gets it on the screen."""
     async with in_words() as trouble:
-        shown = _shown(body)
-        await desk.decider.decide(shown.hold, await desk.who(body), DecisionKind.APPROVE, digest=shown.digest)
-        desk.redraw_soon(shown.hold, body, anyway=False)
-    await _answer(desk, ack, body, trouble)
-
-
-async def cancel(desk: Desk, ack: Ack, body: Body) -> None:
-    """The requester withdraws the request."""
-    async with in_words() as trouble:
-        shown = _shown(body)
-        await desk.withdrawals.withdraw(shown.hold, (await desk.who(body)).principal)
-        desk.redraw_soon(shown.hold, body, anyway=False)
-    await _answer(desk, ack, body, trouble)
+        shown = shown_by(body)
+        reviewer = await desk.who(body)
+        view = await _as_shown(desk, await desk.look(shown.hold), reviewer, body)
+        try:
+            await desk.decider.decide(
+                shown.hold, reviewer, DecisionKind.APPROVE, digest=shown.digest, seen_whole=not view.needs_full_view
+            )
+        except NotRead:
+            await reading.open_first(desk, body, shown, reviewer, note=reading.READ_FIRST)
+        else:
+            desk.redraw_soon(shown.hold, body, anyway=False)
+    await answer(desk, ack, body, trouble)
 
 
 async def reject(desk: Desk, ack: Ack, body: Body) -> None:
     """Ask for the reason; the modal decides."""
     async with in_words() as trouble:
-        hold, reviewer, shown = await _may_decide(desk, body)
+        hold, reviewer, _ = await _may_decide(desk, body)
         view = await desk.view(hold, reviewer, limit=CARD_CHARACTERS)
-        await _open(desk, body, {**reject_modal(view), "private_metadata": f"{shown.hold} {shown.digest}"})
-    await _answer(desk, ack, body, trouble)
+        await open_modal(desk.client, body, _as_clicked(body, reject_modal(view, hold.evaluation.terms.reasons)))
+    await answer(desk, ack, body, trouble)
 
 
 async def edit(desk: Desk, ack: Ack, body: Body) -> None:
@@ -63,28 +53,67 @@ async def edit(desk: Desk, ack: Ack, body: Body) -> None:
         hold, reviewer, _ = await _may_decide(desk, body)
         view = await desk.view(hold, reviewer, limit=None)
         inputs, elsewhere = editable_here(view, hold)
-        await _open(desk, body, edit_modal(view, inputs, elsewhere))
-    await _answer(desk, ack, body, trouble)
+        here = {part.path for part in view.parts} == {part.path for _, part in inputs}
+        whole = here or not (await _as_shown(desk, hold, reviewer, body)).needs_full_view
+        await open_modal(desk.client, body, edit_modal(view, inputs, elsewhere, whole=whole))
+    await answer(desk, ack, body, trouble)
 
 
-async def view(desk: Desk, ack: Ack, body: Body) -> None:
-    """Everything that is held, in pages."""
+async def ask(desk: Desk, ack: Ack, body: Body) -> None:
+    """Ask what to ask the requester; the modal asks."""
     async with in_words() as trouble:
-        hold, reviewer = await _may_read(desk, body)
-        await _open(desk, body, view_modal(await desk.view(hold, reviewer, limit=None), 1))
-    await _answer(desk, ack, body, trouble)
+        hold, reviewer, _ = await _may_decide(desk, body)
+        view = await desk.view(hold, reviewer, limit=0)
+        await open_modal(desk.client, body, ask_modal(view, pauses=hold.evaluation.terms.question_pauses))
+    await answer(desk, ack, body, trouble)
 
 
-async def page(desk: Desk, ack: Ack, body: Body) -> None:
-    """Another page of `view`, in the same modal."""
+async def grant(desk: Desk, ack: Ack, body: Body) -> None:
+    """Ask for whom, how often and how long; the modal approves. Who has to read first gets the text instead."""
     async with in_words() as trouble:
-        hold, reviewer = await _may_read(desk, body)
-        number = str(body["actions"][0].get("value", "")).rpartition(" ")[2]
-        modal = view_modal(await desk.view(hold, reviewer, limit=None), int(number) if number.isdigit() else 1)
-        await _turn(desk, body, modal)
-    if trouble.sentence:
-        raise NotTold(trouble.sentence)  # inside a modal there is no place for an ephemeral message
-    await ack()
+        hold, reviewer, shown = await _may_decide(desk, body)
+        limits = desk.grants.limits(hold)
+        if limits is None:
+            raise MayNotDecide("The policy allows no standing approval of requests like this one.")
+        view = await _as_shown(desk, hold, reviewer, body)
+        has_read = desk.store.talk.has_read
+        if view.needs_full_view and not await has_read(hold.id, by=reviewer.principal, digest=hold.digest):
+            await reading.open_first(desk, body, shown, reviewer, note=reading.READ_FIRST)
+        else:
+            modal = grant_modal(view, limits, desk.grants.groups_of(hold), whole=not view.needs_full_view)
+            await open_modal(desk.client, body, _as_clicked(body, modal))
+    await answer(desk, ack, body, trouble)
+
+
+async def claim(desk: Desk, ack: Ack, body: Body) -> None:
+    """Say "I am on it"."""
+    async with in_words() as trouble:
+        shown = shown_by(body)
+        await desk.conversation.claim(shown.hold, await desk.who(body))
+        desk.redraw_soon(shown.hold, body, anyway=False)
+    await answer(desk, ack, body, trouble)
+
+
+async def unclaim(desk: Desk, ack: Ack, body: Body) -> None:
+    """Give it back."""
+    async with in_words() as trouble:
+        shown = shown_by(body)
+        await desk.conversation.unclaim(shown.hold, await desk.who(body))
+        desk.redraw_soon(shown.hold, body, anyway=False)
+    await answer(desk, ack, body, trouble)
+
+
+async def more(desk: Desk, ack: Ack, body: Body) -> None:
+    """A card's menu: what was chosen carries the button that it stands for, and that button's value."""
+    action = body["actions"][0]
+    name, _, value = str((action.get("selected_option") or {}).get("value")).partition(" ")
+    act = TABLE.get(name)
+    if act is None or name == MORE:
+        async with in_words() as trouble:
+            raise NotFound("not a choice of ours")
+        await answer(desk, ack, body, trouble)
+        return
+    await act(desk, ack, {**body, "actions": [{**action, "action_id": name, "value": value}]})
 
 
 async def opened(_desk: Desk, ack: Ack, _body: Body) -> None:
@@ -92,24 +121,25 @@ async def opened(_desk: Desk, ack: Ack, _body: Body) -> None:
     await ack()
 
 
-TABLE: Mapping[str, Callable[[Desk, Ack, Body], Awaitable[None]]] = {
+TABLE: Mapping[str, Act] = {
     APPROVE: approve,
     REJECT: reject,
     EDIT: edit,
-    VIEW: view,
-    CANCEL: cancel,
+    ASK: ask,
+    GRANT: grant,
+    CLAIM: claim,
+    UNCLAIM: unclaim,
+    MORE: more,
     OPEN: opened,
-    **dict.fromkeys(PAGES, page),
+    **reading.ACTIONS,
+    **requester.ACTIONS,
+    **bulk.ACTIONS,
 }
 
 
-def _shown(body: Body) -> Shown:
-    return Shown.parse(body["actions"][0].get("value"))
-
-
 async def _may_decide(desk: Desk, body: Body) -> tuple[Hold, Reviewer, Shown]:
-    """The hold and the reviewer, before a modal is worth opening. The decision itself is checked again."""
-    shown = _shown(body)
+    """The hold and the reviewer, before a modal is worth opening. What the modal does is checked again."""
+    shown = shown_by(body)
     reviewer = await desk.who(body)
     hold = await desk.look(shown.hold)
     seen = await desk.view(hold, reviewer, limit=0)
@@ -118,48 +148,13 @@ async def _may_decide(desk: Desk, body: Body) -> tuple[Hold, Reviewer, Shown]:
     return hold, reviewer, shown
 
 
-async def _may_read(desk: Desk, body: Body) -> tuple[Hold, Reviewer]:
-    shown = _shown(body)
-    reviewer = await desk.who(body)
-    hold = await desk.look(shown.hold)
-    if not may_see(hold, reviewer) and not is_requester(hold, reviewer.principal):
-        raise MayNotDecide("Only those who may decide on this request, admins and auditors may read all of it.")
-    if sum(len(part.text) for part in hold.query.parts) > PAGED_CHARACTERS:
-        raise MayNotDecide(
-            f"This request is too long for Slack. Read it in the inbox: {desk.link_base}/review/{hold.id}"
-        )
-    return hold, reviewer
+async def _as_shown(desk: Desk, hold: Hold, reviewer: Reviewer, body: Body) -> CardView:
+    """The hold as far as the place of the click shows it: how much of the text the person had before their eyes."""
+    return await desk.view(hold, reviewer, limit=limit_at(body))
 
 
-async def _turn(desk: Desk, body: Body, modal: Mapping[str, Any]) -> None:
-    try:
-        await desk.client.call("views.update", view_id=body["view"]["id"], hash=body["view"]["hash"], view=modal)
-    except SlackRefused as error:
-        if error.word not in _TURNED:
-            raise
-
-
-async def _open(desk: Desk, body: Body, modal: Mapping[str, Any]) -> None:
-    try:
-        await desk.client.call("views.open", trigger_id=body["trigger_id"], view=modal)
-    except SlackRefused as error:
-        if error.word in _USED:
-            return  # the same click, delivered twice: its modal is open
-        if error.word in _EXPIRED:
-            raise TooLate(
-                "That took longer than the three seconds that Slack allows. Press the button again."
-            ) from error
-        raise
-
-
-async def _answer(desk: Desk, ack: Ack, body: Body, trouble: Trouble) -> None:
-    """Say "received" after the person was told what went wrong, if anything did.
-
-    Raises:
-        NotTold: they could not be told; unacknowledged, the click shows them Slack's own error.
-    """
-    if trouble.sentence:
-        await desk.tell(body, trouble.sentence)
-        if trouble.sentence != GONE:
-            desk.redraw_soon(_shown(body).hold, body, anyway=trouble.stale)
-    await ack()
+def _as_clicked(body: Body, modal: dict[str, Any]) -> dict[str, Any]:
+    """``modal``, which decides on the text that the clicked card showed, not on what is held by now."""
+    word = str(modal["private_metadata"]).split(" ")[2:]
+    shown = shown_by(body)
+    return {**modal, "private_metadata": " ".join([shown.hold, shown.digest, *word])}

@@ -1,8 +1,7 @@
 """The door to Slack's Web API: one call at a time, never repeated behind our back, every failure in our own words.
 
 The SDK's default client repeats a call whose connection broke, which posts a message twice, so it has no retry
-handlers here. A 429 closes the method (and for posts the channel) until the time that Slack named: until then calls
-fail here, without asking. After a 429, posts to that channel keep Slack's pace of one a second.
+handlers here. What Slack's rate limits do not allow now fails here, without asking (see pace.py).
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from bot.slack.pace import Pace
+from bot.slack.places import HOME
 from holdpoint.clock import Clock
 from holdpoint.errors import ChannelRefused, ChannelUnavailable
 
 TIMEOUT_S = 10.0
-PACE_MS = 1000
-PACED_FOR_MS = 60_000
 DEFAULT_RETRY_AFTER_S = 30.0  # where a 429 names no time
 
 # Errors that a later, unchanged call may not meet; every other error is Slack's last word.
@@ -39,6 +38,7 @@ _PASSING = frozenset(
     }
 )
 _READS = frozenset({"conversations.history", "users.info", "users.lookupByEmail", "usergroups.users.list"})
+_FORMS = frozenset({"files.getUploadURLExternal", "oauth.v2.access"})  # take no JSON
 _HINTS = {
     "not_in_channel": "invite the app into the channel",
     "channel_not_found": "no such channel, or a private one that the app is not in",
@@ -47,21 +47,30 @@ _HINTS = {
     "invalid_auth": "check SLACK_BOT_TOKEN",
     "token_revoked": "install the app again and set SLACK_BOT_TOKEN",
     "account_inactive": "install the app again and set SLACK_BOT_TOKEN",
-    "edit_window_closed": "the workspace's settings forbid late edits of messages",
+    "edit_window_closed": "the workspace's settings forbid late edits of messages; outcomes are in the card's thread",
+    "is_inactive": "the channel is archived or frozen",
 }
 USED_METHODS = frozenset(
     {
+        "auth.revoke",
         "auth.test",
         "apps.connections.open",
+        "chat.delete",
         "chat.postMessage",
         "chat.update",
         "chat.postEphemeral",
         "conversations.history",
+        "conversations.info",
         "conversations.open",
+        "files.completeUploadExternal",
+        "files.getUploadURLExternal",
+        "oauth.v2.access",
         "users.info",
         "users.lookupByEmail",
         "usergroups.users.list",
         "views.open",
+        "views.publish",
+        "views.push",
         "views.update",
     }
 )
@@ -94,10 +103,10 @@ class SlackClient:
         self.web = AsyncWebClient(
             token=token.get_secret_value(), base_url=api_url, retry_handlers=[], logger=logger, timeout=int(TIMEOUT_S)
         )
-        self._clock = clock
-        self._closed_until: dict[str, int] = {}
-        self._limited_at: dict[str, int] = {}
+        self.pace = Pace(clock)
+        self.has_home = True
         self._installation: Installation | None = None
+        self._scopes: frozenset[str] = frozenset()
 
     async def start(self) -> None:
         """Open the connection pool that all calls share."""
@@ -121,65 +130,72 @@ class SlackClient:
             )
         return self._installation
 
-    async def call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
-        """Call ``method`` once. Arguments that are None are left out.
+    async def installation_of(self, _some_id: str) -> Installation:
+        """The same for the workspace that an id belongs to (see places.py)."""
+        return await self.installation()
+
+    async def places(self) -> tuple[str, ...]:
+        """The workspaces that this client can call (see places.py)."""
+        return (HOME,)
+
+    async def scopes_at(self, _place: str) -> frozenset[str]:
+        """The scopes of that workspace's token, as the headers of Slack's last answer named them; empty if it did not."""
+        return self._scopes
+
+    async def call_at(
+        self, _place: str, method: str, /, *, can_wait: bool = False, **arguments: Any
+    ) -> Mapping[str, Any]:
+        """`call`, in the workspace ``_place``, where no id says which one is meant."""
+        return await self.call(method, can_wait=can_wait, **arguments)
+
+    async def call(self, method: str, /, *, can_wait: bool = False, **arguments: Any) -> Mapping[str, Any]:
+        """Call ``method`` once. Arguments that are None are left out. ``can_wait``: where calls are rationed, others first.
 
         Raises:
             SlackRefused: an error that will not pass by itself.
             ChannelUnavailable: Slack could not be asked, or says to come back. With ``retry_after_seconds`` the call
                 certainly had no effect; without, it may have had one.
         """
-        gate = f"{method} {arguments['channel']}" if method == "chat.postMessage" else method
-        self._check(gate)
+        channel = str(arguments.get("channel", ""))
+        self.pace.check(method, channel, can_wait=can_wait)
         given = {name: value for name, value in arguments.items() if value is not None}
         try:
             answer = await self._send(method, given)
         except SlackApiError as error:
-            raise self._translated(method, gate, error) from None
+            raise self._translated(method, channel, error) from None
         except (aiohttp.ClientError, OSError, TimeoutError, SlackClientError) as error:
             raise ChannelUnavailable(f"Slack's {method}: {type(error).__name__}") from error
         except AttributeError as error:
             # The SDK trips over an answer that is neither JSON nor an error (a proxy's 200 page).
             raise ChannelUnavailable(f"Slack's {method} answered something else than JSON") from error
-        self._pace(gate)
+        self.pace.taken(method, channel)
         return answer
 
     async def _send(self, method: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        if method in _READS:
+        if method in _FORMS:
+            response = await self.web.api_call(method, data=dict(arguments))
+        elif method in _READS:
             response = await self.web.api_call(method, http_verb="GET", params=dict(arguments))
         else:
             response = await self.web.api_call(method, json=dict(arguments))
         if not isinstance(response.data, dict):
             raise ChannelUnavailable(f"Slack's {method} answered something else than JSON")
+        self._note_scopes(response.headers)
         return response.data
 
-    def _check(self, gate: str) -> None:
-        wait_ms = self._closed_until.get(gate, 0) - self._clock()
-        if wait_ms > 0:
-            raise ChannelUnavailable(f"Slack's {gate} is rate-limited", retry_after_seconds=wait_ms / 1000)
+    def _note_scopes(self, headers: Mapping[str, Any]) -> None:
+        said = next((str(v) for k, v in headers.items() if k.lower() == "x-oauth-scopes"), "")
+        if said:
+            self._scopes = frozenset(part.strip() for part in said.split(","))
 
-    def _pace(self, gate: str) -> None:
-        """Keep to one post a second for a while where Slack has complained."""
-        limited = self._limited_at.get(gate)
-        if limited is None:
-            return
-        if self._clock() - limited > PACED_FOR_MS:
-            del self._limited_at[gate]
-            self._closed_until.pop(gate, None)
-        else:
-            self._closed_until[gate] = self._clock() + PACE_MS
-
-    def _translated(self, method: str, gate: str, error: SlackApiError) -> Exception:
+    def _translated(self, method: str, channel: str, error: SlackApiError) -> Exception:
         response = error.response
         data = response.data if isinstance(response, AsyncSlackResponse) else None
         word = data.get("error") if isinstance(data, dict) else None
         status = response.status_code if isinstance(response, AsyncSlackResponse) else 0
         if status == 429 or word in ("ratelimited", "rate_limited"):
             seconds = _retry_after(response.headers if isinstance(response, AsyncSlackResponse) else {})
-            self._closed_until[gate] = self._clock() + int(seconds * 1000)
-            if method == "chat.postMessage":
-                self._limited_at[gate] = self._clock()
-            return ChannelUnavailable(f"Slack's {gate} is rate-limited", retry_after_seconds=seconds)
+            return self.pace.limited(method, channel, seconds)
         if not isinstance(word, str) or word in _PASSING or status >= 500:
             return ChannelUnavailable(
                 f"Slack's {method} failed ({word if isinstance(word, str) else status or 'no JSON'})"

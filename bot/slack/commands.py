@@ -1,20 +1,128 @@
-"""``/holdpoint …``: the grammar of bot/commands.py, answered where it was typed, for who typed it only."""
+"""``/holdpoint …``: the grammar of bot/commands.py, answered where it was typed, for who typed it only.
+
+::
+
+    done within two seconds ─▶ the answer is the acknowledgement
+    else ─▶ "Working…" ─ … ─▶ the answer, by the response URL
+
+What asks to be confirmed carries a button; its click runs the confirmation, and the answer takes the question's place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from bot.commands import Answer, Commands
-from bot.slack.desk import Desk, in_words
-from bot.slack.modals import answer_blocks, answer_text
+from bot.answers import Answer, refusal
+from bot.commands import Commands
+from bot.directory import UnknownPerson
+from bot.slack.answers import answer_blocks, answer_text
+from bot.slack.desk import SLACK_AWAY, Ack, Body, Desk, sentence
+from bot.slack.later import respond, send_picture
+from holdpoint.errors import ChannelError, StoreUnavailable
+
+QUICK_S = 2.0  # of the three seconds after which Slack shows an error
+LONGEST_S = 60.0
+WORKING = "Working…"
+STORE_AWAY = "Holdpoint's store does not answer. If this was a change, look whether it was made before you try again."
+TOO_SLOW = "This took too long, and was given up. If it was a change, look whether it was made before you try again."
+FAILED = "Something went wrong in Holdpoint; its log says what. If this was a change, look whether it was made."
+PICTURE = "A picture of this comes in your direct messages with Holdpoint."
+
+_LINK = re.compile(r"<(?:mailto:|https?://)[^|>]*\|([^>]*)>|<(https?://[^|>]*)>")
+
+_log = logging.getLogger(__name__)
 
 
-async def run(desk: Desk, commands: Commands, ack: Callable[..., Awaitable[Any]], body: Mapping[str, Any]) -> None:
+async def run(desk: Desk, typed: Commands, ack: Ack, body: Body) -> None:
     """Run what was typed behind the command."""
-    answer: Answer | None = None
-    async with in_words() as trouble:
-        answer = await commands.run(str(body.get("text") or ""), await desk.who(body))
-    if answer is None:
-        answer = Answer(False, (trouble.sentence,))
-    await ack(response_type="ephemeral", text=answer_text(answer), blocks=answer_blocks(answer))
+    working = desk.tasks.start("slack command", _answered(desk, typed, body, as_typed(str(body.get("text") or ""))))
+    if await _is_quick(working):
+        await ack(**_message(working.result()))
+        _picture_soon(desk, body, working.result())
+    else:
+        await ack(response_type="ephemeral", text=WORKING)
+        desk.tasks.start("slack answer", _later(desk, body, working, replace=False))
+
+
+async def confirm(desk: Desk, typed: Commands, ack: Ack, body: Body) -> None:
+    """Do what was asked about; the answer takes the place of the question."""
+    value = str(body["actions"][0].get("value") or "")
+    text = value if value.startswith("confirm ") else "confirm"
+    working = desk.tasks.start("slack confirmation", _answered(desk, typed, body, text))
+    await _is_quick(working)
+    await ack()
+    desk.tasks.start("slack answer", _later(desk, body, working, replace=True))
+
+
+def as_typed(text: str) -> str:
+    """What the person typed, of what Slack makes of it: links and e-mail addresses as text, ``& < >`` as such.
+
+    Channels stay ``<#C0123|name>``: the grammar knows them.
+    """
+    text = _LINK.sub(lambda match: match[1] if match[1] is not None else match[2], text)
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+async def _is_quick(working: asyncio.Task[Answer]) -> bool:
+    done, _ = await asyncio.wait({working}, timeout=QUICK_S)
+    return bool(done)
+
+
+async def _answered(desk: Desk, typed: Commands, body: Body, text: str) -> Answer:
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            answer = await typed.run(text, await desk.who(body))
+    except UnknownPerson as error:
+        return refusal(sentence(error))
+    except StoreUnavailable:
+        return refusal(STORE_AWAY)
+    except ChannelError as error:
+        _log.warning("a command came to nothing: %s", error)
+        return refusal(SLACK_AWAY)
+    except TimeoutError:
+        return refusal(TOO_SLOW)
+    return answer
+
+
+def _message(answer: Answer) -> dict[str, Any]:
+    if answer.picture is not None:
+        answer = replace(answer, lines=(*answer.lines, PICTURE))
+    return {"response_type": "ephemeral", "text": answer_text(answer), "blocks": answer_blocks(answer)}
+
+
+async def _later(desk: Desk, body: Body, working: asyncio.Task[Answer], *, replace: bool) -> None:
+    """Say the answer by the response URL, once it is there."""
+    await asyncio.wait({working})
+    failed = working.cancelled() or working.exception() is not None  # a bug, and in the log already
+    answer = refusal(FAILED) if failed else working.result()
+    url = str(body.get("response_url") or "")
+    try:
+        await respond(desk.client, url, {**_message(answer), "replace_original": replace})
+    except ChannelError as error:
+        _log.warning("an answer to a command was lost: %s", error)
+    _picture_soon(desk, body, answer)
+
+
+def _picture_soon(desk: Desk, body: Body, answer: Answer) -> None:
+    if answer.picture is not None:
+        desk.tasks.start("slack picture", _send_picture(desk, body, answer))
+
+
+async def _send_picture(desk: Desk, body: Body, answer: Answer) -> None:
+    if answer.picture is None:
+        return
+    try:
+        await send_picture(desk.client, _user(body), answer.picture)
+    except ChannelError as error:
+        # The numbers have been said already; a picture that is missing is no reason to say more.
+        _log.warning("a picture was not sent: %s", error)
+
+
+def _user(body: Mapping[str, Any]) -> str:
+    user = body.get("user")
+    return str(user["id"]) if isinstance(user, dict) else str(body.get("user_id") or "")

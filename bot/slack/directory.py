@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from bot.directory import PlatformUser, UnknownPerson
 from bot.slack.client import Installation, SlackClient, SlackRefused
 from holdpoint.clock import Clock
-from holdpoint.errors import ChannelUnavailable
+from holdpoint.errors import ChannelError
 from holdpoint.live import Live
 
 REMEMBER_MS = 60_000
@@ -47,7 +47,7 @@ class People:
         user = await self._users.get(user_id, lambda: self._user(user_id))
         if user is None:
             return None
-        why = refusal(user, await self._client.installation())
+        why = refusal(user, await self._client.installation_of(user_id))
         if why:
             raise UnknownPerson(why)
         profile = user.get("profile") or {}
@@ -69,13 +69,16 @@ class People:
         return found
 
     async def _id(self, email: str) -> str | None:
-        try:
-            user: Mapping[str, Any] = (await self._client.call("users.lookupByEmail", email=email))["user"]
-        except SlackRefused as error:
-            if error.word == "users_not_found":
-                return None
-            raise
-        return None if refusal(user, await self._client.installation()) else str(user["id"])
+        for place in await self._client.places():
+            try:
+                user = (await self._client.call_at(place, "users.lookupByEmail", email=email))["user"]
+            except SlackRefused as error:
+                if error.word == "users_not_found":
+                    continue
+                raise
+            if not refusal(user, await self._client.installation_of(user["id"])):
+                return str(user["id"])
+        return None
 
     async def _groups(self, user_id: str) -> frozenset[str]:
         """The policy's groups whose Slack user group has this member now. What cannot be asked is no membership."""
@@ -90,7 +93,7 @@ class People:
     async def _members(self, usergroup: str) -> frozenset[str]:
         try:
             return await self._usergroups.get(usergroup, lambda: self._list(usergroup))
-        except (SlackRefused, ChannelUnavailable) as error:
+        except ChannelError as error:
             _log.warning("Slack user group %s counts as empty: %s", usergroup, error)
             return frozenset()
 

@@ -1,217 +1,242 @@
-"""`CardView` → the blocks of a Slack message, through ``templates/slack/``. Pure but for reading the templates.
+"""`CardView` → the blocks of a channel's card, through ``templates/slack/``. Pure but for reading the templates.
 
-Here every text gets its length; the templates put them where they belong. Requests never reach mrkdwn: they stand in
-``plain_text`` and ``rich_text``, which Slack does not parse. Limits are Slack's (3,000 a text, 50 blocks, and about
-13,000 for all texts of a message, which Slack enforces but does not document), with a margin, in UTF-16 units.
+::
+
+    header        what it is worth: state, risk, how many
+    facts         who → what → where · why · status · decide by · similar · who is on it
+    said          justification, questions and answers
+    passages      the newest user turn, what matched elsewhere; then how much is folded
+    edits         as diffs
+    history       what people decided
+    buttons       approve, edit, reject │ ask, claim, view full, the rest
+
+Here every text gets its length; the templates put them where they belong. `blocks.py` says how texts stay inert, and
+has the limits; `dm.py` is the requester's message, `digest.py` the card of many holds.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from bot.cards import Action, CardView, EditView, PartView
-from bot.passages import Segment
-from bot.slack import APPROVE, EDIT, REJECT, VIEW
-from bot.slack.text import clip, clip_escaped, pieces
-from bot.templates import render
-from holdpoint.model import State
+from bot.slack import APPROVE, ASK, BULK_APPROVE, BULK_REJECT, CLAIM, EDIT, GRANT, REJECT, REVEAL, UNCLAIM, VIEW
+from bot.slack.blocks import (
+    MOST_RUNS,
+    PAGE_UNITS,
+    Blocks,
+    Row,
+    edits,
+    history,
+    load,
+    moment,
+    reference,
+    rows,
+    runs,
+    some,
+    value_of,
+    who,
+    words,
+)
+from bot.slack.digest import digest_blocks, digest_text
+from bot.slack.dm import dm_blocks, dm_text
+from bot.slack.text import clip, inert
+from bot.views import Action, BundleView, CardView
+from holdpoint.model import Risk, State
 
-Blocks = list[dict[str, Any]]
-Row = dict[str, str]
+__all__ = [
+    "CARD_CHARACTERS", "MOST_RUNS", "PAGE_UNITS", "Blocks", "Row", "bundle_blocks", "bundle_text", "card_blocks",
+    "card_text", "digest_blocks", "digest_text", "dm_blocks", "dm_text", "load", "rows", "runs", "value_of", "who",
+]  # fmt: skip
 
-CARD_CHARACTERS = 1_800  # of the request's texts on a card; at most twice as many units
-MOST_PARTS = 6
-MOST_RUNS = 200  # runs of one passage; what comes after them is shown, but its marks are not
-PAGE_UNITS = 2_500
-_LABELS = {
+CARD_CHARACTERS = 1_200  # of the request's texts on a card; at most twice as many units
+
+_FIRST = {
     Action.APPROVE: ("Approve", APPROVE, "primary"),
     Action.EDIT: ("Edit & approve", EDIT, ""),
     Action.REJECT: ("Reject", REJECT, "danger"),
-    Action.VIEW: ("View full", VIEW, ""),
 }
-
-
-def value_of(view: CardView) -> str:
-    """What a button carries: which hold, and which text of it was shown. Nothing else; the server knows the rest."""
-    return f"{view.id} {view.digest}"
+_SECOND = {
+    Action.ASK: ("Ask the requester", ASK),
+    Action.CLAIM: ("I am on it", CLAIM),
+    Action.UNCLAIM: ("Hand it back", UNCLAIM),
+    Action.VIEW: ("View full", VIEW),
+}
+_MENU = {Action.GRANT: ("Approve similar …", GRANT), Action.REVEAL: ("Reveal what is masked", REVEAL)}
+_RISKS = {Risk.LOW: "⚪ Low risk", Risk.MEDIUM: "🟠 Medium risk", Risk.HIGH: "🔴 High risk"}
+_HEADERS = {
+    State.PENDING: "held for review",
+    State.APPROVED: "✅ Approved",
+    State.RELEASED: "✅ Approved, with the model now",
+    State.COMPLETED: "✅ Approved and answered",
+    State.FAILED: "❗ Approved, but the model failed",
+    State.REJECTED: "⛔ Rejected",
+    State.EXPIRED: "⌛ Expired",
+    State.CANCELLED: "🚫 Cancelled",
+}
 
 
 def card_blocks(view: CardView) -> Blocks:
     """The card for reviewers."""
-    shown = [part for part in view.parts if any(not segment.gap for segment in part.segments)][:MOST_PARTS]
-    card = {
-        "title": clip(view.title, 140),
-        "facts": _facts(view),
-        "deadline": _moment(view.deadline_ms) if view.pending else None,
-        "parts": [{"label": clip(part.label, 100), "runs": runs(part.segments)} for part in shown],
-        "cut": _cut(view, shown),
-        "edits": [_edit(edit) for edit in view.edits[:2]],
-        "more_edits": f"{len(view.edits) - 2} more edits are in the inbox." if len(view.edits) > 2 else "",
-        "history": _history(view),
-        "buttons": _buttons(view),
+    return _blocks(view, _first(view), _second(view), menu=_menu(view))
+
+
+def bundle_blocks(bundle: BundleView) -> Blocks:
+    """One card for identical requests. They are decided together, or one by one in the inbox."""
+    view, value = bundle.card, bundle.value
+    count = f"{len(bundle.ids):,}"
+    first = [
+        {"text": f"Approve all {count}", "action": BULK_APPROVE, "style": "primary", "value": value},
+        {"text": f"Reject all {count}", "action": BULK_REJECT, "style": "danger", "value": value},
+    ]
+    whole = [{"text": "View full", "action": VIEW, "value": value_of(view)}]
+    waits = bundle.ids and view.pending
+    return _blocks(view, first if waits else [], whole if waits else [], menu=[], bundle=bundle)
+
+
+def buttons(view: CardView) -> tuple[list[Row], list[Row], list[Row]]:
+    """A card's buttons, for who shows it elsewhere: first row, second row, menu."""
+    return _first(view), _second(view), _menu(view)
+
+
+def card_text(view: CardView) -> str:
+    """The line for notifications and screen readers: who and why, nothing that the request itself says."""
+    return inert(f"{header(view)}: {view.title} — {view.requester} → {view.connection} — {view.state_sentence}", 1_500)
+
+
+def bundle_text(bundle: BundleView) -> str:
+    return inert(f"× {bundle.count} {card_text(bundle.card)}", 1_500)
+
+
+def header(view: CardView, count: int = 1) -> str:
+    """``🔴 High risk, held for review · × 12``. Words of ours only."""
+    times = f" · × {count:,}" if count > 1 else ""
+    word = f"{_RISKS[view.risk]}, {_HEADERS[view.state]}" if view.pending else _HEADERS[view.state]
+    return word + times
+
+
+def _blocks(
+    view: CardView, first: list[Row], second: list[Row], *, menu: list[Row], bundle: BundleView | None = None
+) -> Blocks:
+    changed, more_changed = edits(view)
+    card: dict[str, Any] = {
+        "header": header(view, bundle.count if bundle else view.count),
+        "line": clip(view.requester_line, 400),
+        "facts": _facts(view, bundle),
+        "said": _said(view),
+        "parts": [
+            {"label": clip(part.label, 100), "runs": runs(part.segments)} for part in view.parts if part.shows_text
+        ],
+        "left_out": _left_out(view),
+        "read_first": view.pending and view.needs_full_view,
+        "edits": changed,
+        "more_edits": more_changed,
+        "history": history(view) if not view.pending else [],
+        "first": first,
+        "second": second,
+        "menu": menu,
         "url": view.url,
-        "reference": _reference(view),
+        "references": [reference(view), *_covered(bundle)],
     }
     blocks: Blocks = load("slack/card.json.j2", card=card)
     return blocks
 
 
-def dm_blocks(view: CardView) -> Blocks:
-    """The requester's own message."""
-    facts = [
+def _facts(view: CardView, bundle: BundleView | None) -> list[Row]:
+    several = len(view.progress) > 1 or any(item.needed > 1 for item in view.progress)
+    told = [
+        *_why(view),
         ("Status", clip(view.state_sentence, 400)),
-        ("Why", clip("; ".join(_rule_line(rule.id, rule.description) for rule in view.rules[:3]), 600)),
-        ("Sent by", clip(view.requester, 200)),
-        ("To", clip(" · ".join(filter(None, (view.connection, view.model, view.environment))), 300)),
-        ("Result", clip(view.outcome.line, 300) if view.outcome else ""),
+        *_clock(view),
+        *some("Approvals", [item.line for item in view.progress] if several else [], most=5, length=150),
+        ("On it", f"{clip(view.claim.name, 100)} until " if view.claim else ""),
+        ("Identical", clip(bundle.line if bundle else _identical(view), 300)),
+        ("History", clip(view.similar, 300) if view.pending else ""),
+        ("Tools", clip(", ".join(view.tools), 200)),
+        *some("Warning", view.warnings, most=3, length=150),
+        ("Glass", clip(view.glass, 250)),
+        ("Result", clip(view.outcome.line, 250) if view.outcome else ""),
     ]
-    dm = {
-        "title": DM_TITLES[view.state],
-        "facts": rows(facts),
-        "deadline": _moment(view.deadline_ms) if view.pending else None,
-        "preview": [{"text": view.preview, "marked": False, "gap": False}] if view.preview else [],
-        "history": _history(view),
-        "cancel": value_of(view) if view.pending else "",
-        "reference": _reference(view),
+    found = rows(told)
+    ends = {
+        "Decide by": view.deadline_ms,
+        "On it": view.claim.until_ms if view.claim else None,
+        "Clock": view.paused_ms,
     }
-    blocks: Blocks = load("slack/dm.json.j2", dm=dm)
-    return blocks
+    return [{**row, "at": moment(at) if (at := ends.get(row["label"])) is not None else None} for row in found]
 
 
-def card_text(view: CardView) -> str:
-    """The line for notifications and screen readers: who and why, nothing that the request itself says."""
-    return clip_escaped(f"{view.title} — {view.requester} → {view.connection} — {view.state_sentence}", 1_500)
-
-
-def dm_text(view: CardView) -> str:
-    return clip_escaped(f"{DM_TITLES[view.state]}: {view.state_sentence}", 1_500)
-
-
-DM_TITLES = {
-    State.PENDING: "Your request is held for review",
-    State.APPROVED: "Your request was approved",
-    State.RELEASED: "Your request is with the model",
-    State.COMPLETED: "Your request was answered",
-    State.FAILED: "Your request was approved, but the model failed",
-    State.REJECTED: "Your request was rejected",
-    State.EXPIRED: "Your request expired",
-    State.CANCELLED: "Your request was cancelled",
-}
-
-
-def _facts(view: CardView) -> list[Row]:
-    rules = [
-        f"{_rule_line(rule.id, rule.description)} ({rule.verdict.value}, {rule.risk.value} risk)" for rule in view.rules
+def _why(view: CardView) -> list[tuple[str, str]]:
+    """The rules; what the policy says of the request first, where no rule says the same."""
+    several = len(view.rules) > 1
+    lines = [
+        f"{rule.line} ({rule.verdict.value}, {rule.risk.value} risk)" if several else rule.line for rule in view.rules
     ]
-    approvals = [progress.line for progress in view.progress]
-    return rows(
-        [
-            ("Status", clip(view.state_sentence, 400)),
-            *who(view),
-            ("Risk", view.risk.value),
-            *_some("Rule", rules, most=4, length=300),
-            ("Says", clip(view.justification, 300)),
-            ("Tools", clip(", ".join(view.tools), 200)),
-            *_some("Warning", view.warnings, most=3, length=150),
-            *_some("Approvals", approvals, most=5, length=150),
-            ("Identical", f"{view.count} requests wait as one" if view.count > 1 else ""),
-            ("Result", clip(view.outcome.line, 200) if view.outcome else ""),
-        ]
-    )
+    title = [] if any(rule.description == view.title for rule in view.rules) else [view.title]
+    return some("Why", [*title, *lines], most=4, length=250)
 
 
-def who(view: CardView) -> list[tuple[str, str]]:
-    """Who asked what of which model."""
-    return [
-        ("Requester", clip(view.requester, 200)),
-        ("Groups", clip(", ".join(view.requester_groups), 200)),
-        ("Connection", clip(view.connection, 100)),
-        ("Model", clip(view.model, 150)),
-        ("Environment", clip(view.environment, 100)),
-    ]
+def _clock(view: CardView) -> list[tuple[str, str]]:
+    """The row whose value goes before the date."""
+    if not view.pending:
+        return []
+    if view.paused_ms is not None:
+        return [("Clock", "stands until the requester answers, since ")]
+    return [("Decide by", "⏰ " if view.reminded_ms is not None else "⏳ ")]
 
 
-def rows(pairs: Iterable[tuple[str, str]]) -> list[Row]:
-    """Labels and values for the template; those without a value are left out."""
-    return [{"label": label, "value": value} for label, value in pairs if value.strip()]
+def _identical(view: CardView) -> str:
+    return f"{view.count:,} requests wait as one" if view.count > 1 else ""
 
 
-def _some(label: str, texts: Sequence[str], *, most: int, length: int) -> list[tuple[str, str]]:
-    """The first texts, and how many there are beyond."""
-    shown = [(label, clip(text, length)) for text in texts[:most]]
-    return [*shown, (label, f"and {len(texts) - most} more, see the inbox")] if len(texts) > most else shown
+def _said(view: CardView) -> list[Row]:
+    """What people said about the request, each behind its own bar: several lines stay where they belong."""
+    found: list[Row] = [{"label": "The requester says", "runs": words(view.justification, 500), "at": None}]
+    for question in view.questions[-2:]:
+        state = "  (no answer yet)" if question.is_open and view.pending else ""
+        asked = f"{clip(question.by, 80)} asked{state}"
+        found.append({"label": asked, "runs": words(question.text, 250), "at": moment(question.at_ms)})
+        if question.answered_ms is not None:
+            label = f"{clip(question.answered_by, 80)} answered"
+            found.append({"label": label, "runs": words(question.answer, 400), "at": moment(question.answered_ms)})
+    found.append({"label": "Reason", "runs": words(view.given_reason, 500), "at": None})
+    return [item for item in found if item["runs"]]
 
 
-def _rule_line(rule: str, description: str) -> str:
-    return f"{rule}: {description}" if description else rule
+def _left_out(view: CardView) -> str:
+    where = "View full" if view.pending else "see the inbox"
+    return f"{view.left_out}: {where}" if view.left_out else ""
 
 
-def runs(segments: Iterable[Segment]) -> list[dict[str, Any]]:
-    """Segments as text elements of at most Slack's length."""
-    found: list[dict[str, Any]] = [
-        {"text": piece, "marked": segment.marked, "gap": segment.gap}
-        for segment in segments
-        for piece in pieces(segment.text, PAGE_UNITS)
-    ]
-    if len(found) > MOST_RUNS:
-        rest = "".join(run["text"] for run in found[MOST_RUNS:])
-        found[MOST_RUNS:] = [{"text": piece, "marked": False, "gap": False} for piece in pieces(rest, PAGE_UNITS)]
-    return found
+def _covered(bundle: BundleView | None) -> list[str]:
+    """The ids that the card stands for, as far as they fit."""
+    if bundle is None or not bundle.ids:
+        return []
+    shown = bundle.ids[:_MOST_IDS]
+    more = f" and {len(bundle.ids) - _MOST_IDS} more" if len(bundle.ids) > _MOST_IDS else ""
+    return [f"Waiting: {', '.join(shown)}{more}"]
 
 
-def _cut(view: CardView, shown: Sequence[PartView]) -> str:
-    hidden = len(view.parts) - len(shown)
-    left_out = view.cut + sum(len(part.plain) for part in view.parts if part not in shown and not part.cut)
-    if not hidden and not view.cut:
-        return ""
-    parts = f" and {hidden} of {len(view.parts)} parts" if hidden else ""
-    where = "View full" if view.pending else "The inbox"
-    return f"Not shown here: {left_out:,} characters{parts}. {where} shows everything."
+_MOST_IDS = 40
 
 
-def _edit(edit: EditView) -> Row:
-    text = "\n".join(f"{line.sign} {line.text}" for line in edit.lines if line.sign.strip()) or " "
-    return {"label": clip(f"{edit.label}, edited by {edit.by}", 150), "text": clip(text, 600)}
-
-
-def _history(view: CardView) -> list[dict[str, Any]]:
-    """What people did. The last lines only; the inbox has them all."""
-    lines = view.timeline[1:][-5:]  # the first one says that it was held
-    return [
-        {**_moment(line.at_ms), "text": clip(f"{line.text}: {line.note}" if line.note else line.text, 300)}
-        for line in lines
-    ]
-
-
-def _buttons(view: CardView) -> list[Row]:
+def _first(view: CardView) -> list[Row]:
     if not view.pending:
         return []
     value = value_of(view)
-    wanted = [Action.APPROVE, Action.EDIT, Action.REJECT] if Action.APPROVE in view.actions else []
-    if not any(part.editable for part in view.parts):
-        wanted = [action for action in wanted if action is not Action.EDIT]
-    if _is_cut(view):
-        wanted.append(Action.VIEW)
-    return [{"text": _LABELS[a][0], "action": _LABELS[a][1], "style": _LABELS[a][2], "value": value} for a in wanted]
+    found = [action for action in _FIRST if action in view.actions]
+    return [{"text": _FIRST[a][0], "action": _FIRST[a][1], "style": _FIRST[a][2], "value": value} for a in found]
 
 
-def _is_cut(view: CardView) -> bool:
-    return view.cut > 0 or len(view.parts) > MOST_PARTS
+def _second(view: CardView) -> list[Row]:
+    if not view.pending:
+        return []
+    value = value_of(view)
+    wanted = [action for action in _SECOND if action in view.actions and (action is not Action.VIEW or view.cut)]
+    return [{"text": _SECOND[action][0], "action": _SECOND[action][1], "value": value} for action in wanted]
 
 
-def _reference(view: CardView) -> str:
-    return f"Hold {view.id} · text {view.digest[:12]}"
-
-
-def _moment(at_ms: int) -> dict[str, Any]:
-    """A time for Slack to show in the reader's own zone, and in UTC where it cannot."""
-    words = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return {"at_s": at_ms // 1000, "at_words": words}
-
-
-def load(template: str, **context: Any) -> Any:
-    """The JSON that a template gives."""
-    return json.loads(render(template, **context))
+def _menu(view: CardView) -> list[Row]:
+    """What is seldom wanted: one such thing is a button, several are a menu (Slack allows no menu of one)."""
+    if not view.pending:
+        return []
+    wanted = [action for action in _MENU if action in view.actions]
+    return [{"text": _MENU[a][0], "action": _MENU[a][1], "value": value_of(view)} for a in wanted]

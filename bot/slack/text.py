@@ -7,12 +7,31 @@ UTF-16 units are the stricter reading, so all limits are kept in them.
 
 from __future__ import annotations
 
+import re
+
 ELLIPSIS = "…"
+
+# What mrkdwn makes of a line beyond the three characters: > quote, *bold*, _italic_, ~strike~, `code`, :emoji:.
+_FORMAT = re.compile(r"^>|[*_~`]|:(?=[^\s:]+:)")
+LOOKALIKES = {">": "＞", "*": "∗", "_": "ˍ", "~": "∼", "`": "ˋ", ":": "∶"}
+_INSIDE_WORD = re.compile(r"(?<=[A-Za-z0-9])_(?=[A-Za-z0-9])")
 
 
 def escape(text: str) -> str:
     """``text`` as characters in mrkdwn, and in a message's top-level ``text``."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def inert(text: str, most: int) -> str:
+    """One line for a message's top-level ``text``, in at most ``most`` units, of which mrkdwn makes nothing.
+
+    Slack offers no way to write ``*`` or ``:`` as such there, so that characters which could format stand as others that
+    look like them. Everything else shows such texts in ``rich_text``, as they are.
+    """
+    line = " ".join(text.split())
+    kept = _INSIDE_WORD.sub("\x00", line)
+    plain = _FORMAT.sub(lambda match: LOOKALIKES[match[0]], kept).replace("\x00", "_")
+    return clip_escaped(plain, most)
 
 
 def units(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Modals that decide: the reason of a rejection, the edited text of an approval. `TABLE` maps modal to function.
+"""Reviewers' modals: the reason of a rejection, the edited text, a question, a grant. `TABLE` maps modal to function.
 
 A submission is answered after the decision is in Redis. What went wrong is shown in the modal itself, where the person's
 text is still there to be sent again.
@@ -6,51 +6,79 @@ text is still there to be sent again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from bot.cards import CardView, PartView
-from bot.slack import EDIT_MODAL, REJECT_MODAL
-from bot.slack.desk import Desk, Shown, Trouble, in_words
-from bot.slack.text import clip, units
-from holdpoint.errors import BadEdit, NotFound
-from holdpoint.model import DecisionKind, Edit, Hold
+from bot.slack import ASK_MODAL, EDIT_MODAL, GRANT_MODAL, REJECT_MODAL, bulk, requester
+from bot.slack.desk import Ack, Act, Body, Desk, Shown, in_words
+from bot.slack.inputs import REASON, TEXT, close, filled, metadata, reason_of
+from bot.slack.text import units
+from holdpoint.errors import BadEdit, BadText
+from holdpoint.model import DecisionKind, Edit, GrantScope, Hold
 from holdpoint.visible import visible
-
-Ack = Callable[..., Awaitable[Any]]
-Body = Mapping[str, Any]
 
 MOST_INPUTS = 8  # with 3,000 units each, and six bytes a unit at worst, a view stays under Slack's 250 kB
 INPUT_UNITS = 3_000
+WHOLE = "whole"  # the word of a modal whose reviewer had every text before their eyes
 _PART = "part-"
-_REASON = "reason"
 
 
 async def reject(desk: Desk, ack: Ack, body: Body) -> None:
     """Reject with the reason."""
     async with in_words() as trouble:
-        shown = Shown.parse(body["view"]["private_metadata"])
-        reason = _texts(body).get(_REASON, "")
+        shown = Shown.parse(metadata(body))
         reviewer = await desk.who(body)
+        hold = await desk.look(shown.hold)
+        reason = reason_of(filled(body), hold.evaluation.terms.reasons)
         await desk.decider.decide(shown.hold, reviewer, DecisionKind.REJECT, digest=shown.digest, reason=reason)
-    await _answer(ack, body, trouble)
+    await close(ack, body, trouble)
 
 
 async def edit(desk: Desk, ack: Ack, body: Body) -> None:
     """Approve with the edited parts. A part that came back as it was is no edit."""
     async with in_words() as trouble:
-        shown = Shown.parse(body["view"]["private_metadata"])
+        shown = Shown.parse(metadata(body))
         reviewer = await desk.who(body)
         hold = await desk.look(shown.hold)
-        texts = _texts(body)
-        edits = _edits(await desk.view(hold, reviewer, limit=None), hold, texts)
+        given = filled(body)
+        edits = _edits(await desk.view(hold, reviewer, limit=None), hold, given)
         await desk.decider.decide(
-            shown.hold, reviewer, DecisionKind.APPROVE, digest=shown.digest, reason=texts.get(_REASON, ""), edits=edits
-        )
-    await _answer(ack, body, trouble)
+            shown.hold, reviewer, DecisionKind.APPROVE, digest=shown.digest, reason=given.get(REASON, ""), edits=edits,
+            seen_whole=shown.word == WHOLE,
+        )  # fmt: skip
+    await close(ack, body, trouble)
 
 
-TABLE: Mapping[str, Callable[[Desk, Ack, Body], Awaitable[None]]] = {REJECT_MODAL: reject, EDIT_MODAL: edit}
+async def ask(desk: Desk, ack: Ack, body: Body) -> None:
+    """Put the question to the requester."""
+    async with in_words() as trouble:
+        shown = Shown.parse(metadata(body))
+        await desk.conversation.ask(shown.hold, await desk.who(body), filled(body).get(TEXT, ""))
+    await close(ack, body, trouble)
+
+
+async def grant(desk: Desk, ack: Ack, body: Body) -> None:
+    """Approve this request, and those like it."""
+    async with in_words() as trouble:
+        shown = Shown.parse(metadata(body))
+        given = filled(body)
+        scope, group = _scope(given.get("scope", ""))
+        await desk.grants.approve_similar(
+            shown.hold, await desk.who(body), digest=shown.digest, scope=scope, subject=group,
+            uses=_number(given.get("uses", "")), age_ms=_number(given.get("age", "")), reason=given.get(REASON, ""),
+            seen_whole=shown.word == WHOLE,
+        )  # fmt: skip
+    await close(ack, body, trouble)
+
+
+TABLE: Mapping[str, Act] = {
+    REJECT_MODAL: reject,
+    EDIT_MODAL: edit,
+    ASK_MODAL: ask,
+    GRANT_MODAL: grant,
+    **requester.VIEWS,
+    **bulk.VIEWS,
+}
 
 
 def editable_here(view: CardView, hold: Hold) -> tuple[list[tuple[str, PartView]], list[str]]:
@@ -77,12 +105,6 @@ def editable_here(view: CardView, hold: Hold) -> tuple[list[tuple[str, PartView]
     return inputs, elsewhere
 
 
-def _texts(body: Body) -> dict[str, str]:
-    """Block id → what was typed; Slack sends null for an empty input."""
-    values = body["view"]["state"]["values"]
-    return {block: str((fields.get("text") or {}).get("value") or "") for block, fields in values.items()}
-
-
 def _edits(view: CardView, hold: Hold, texts: Mapping[str, str]) -> list[Edit]:
     """The parts whose text changed. Line ends and outer blanks that a text box changes by itself do not count.
 
@@ -95,7 +117,7 @@ def _edits(view: CardView, hold: Hold, texts: Mapping[str, str]) -> list[Edit]:
         if not block.startswith(_PART):
             continue
         number = block.removeprefix(_PART)
-        if not number.isdigit() or int(number) >= len(hold.query.parts):
+        if not number.isdecimal() or int(number) >= len(hold.query.parts):
             raise BadEdit("the modal does not fit this request any more; open it again")
         path = hold.query.parts[int(number)].path
         if _settled(text) != _settled(shown[path]):
@@ -107,12 +129,21 @@ def _settled(text: str) -> str:
     return text.replace("\r\n", "\n").strip()
 
 
-async def _answer(ack: Ack, body: Body, trouble: Trouble) -> None:
-    """Close the modal, or show the problem at its first input."""
-    if not trouble.sentence:
-        await ack()
-        return
-    inputs = [block["block_id"] for block in body["view"]["blocks"] if block["type"] == "input"]
-    if not inputs:
-        raise NotFound("a modal without an input was submitted")
-    await ack(response_action="errors", errors={inputs[0]: clip(trouble.sentence, 1_000)})
+def _scope(value: str) -> tuple[GrantScope, str]:
+    """``requester``, or ``group <name>``.
+
+    Raises:
+        BadText: neither.
+    """
+    if value == GrantScope.REQUESTER.value:
+        return GrantScope.REQUESTER, ""
+    word, _, group = value.partition(" ")
+    if word == GrantScope.GROUP.value and group:
+        return GrantScope.GROUP, group
+    raise BadText("Say for whom.")
+
+
+def _number(value: str) -> int:
+    if not (value.isascii() and value.isdecimal() and len(value) <= 15):
+        raise BadText("Say how often, and for how long.")
+    return int(value)

@@ -13,18 +13,20 @@ from aiohttp.typedefs import Handler
 from bot.directory import UnknownKey
 from bot.visibility import may_see
 from bot.web import reading
-from bot.web.documents import Document, hold_document
+from bot.web.documents import Document, hold_document, stats_document
 from bot.web.listing import is_cursor, visible_holds
 from bot.web.openapi import OPENAPI
 from bot.web.sign_in import address_of
 from bot.web.site import Site, site_of
 from holdpoint import canonical
-from holdpoint.errors import BadEdit, MayNotDecide, NotFound, TooLate, WrongDigest
+from holdpoint.errors import BadEdit, LedgerError, MayNotDecide, NotFound, TooLate, WrongDigest
 from holdpoint.model import DecisionKind, Edit, Hold, Reviewer, Role, State
+from holdpoint.stats import MOST_DAYS
 
 _READERS = frozenset({Role.REVIEWER, Role.ADMIN, Role.AUDITOR})
 _MOST = 200
 _USUAL = 50
+_USUAL_DAYS = 30
 _FIELDS = frozenset({"decision", "digest", "reason", "edits"})
 _CODES = {
     400: "bad_request", 401: "unknown_key", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 408: "too_slow",
@@ -38,6 +40,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/api/v1/holds", _answering(holds), allow_head=False),
         web.get("/api/v1/holds/{id}", _answering(hold), allow_head=False),
         web.post("/api/v1/holds/{id}/decisions", _answering(decide)),
+        web.get("/api/v1/stats", _answering(stats), allow_head=False),
     ]
 
 
@@ -64,7 +67,7 @@ async def holds(request: web.Request) -> web.Response:
         site.store,
         reviewer,
         state=_state(query.get("state")),
-        limit=_limit(query.get("limit")),
+        limit=_number("limit", query.get("limit"), usual=_USUAL, most=_MOST),
         cursor=_cursor(query.get("cursor")),
     )
     return _json({"holds": [_document(site, each) for each in found], "next": following})
@@ -96,6 +99,18 @@ async def decide(request: web.Request) -> web.Response:
     except BadEdit as error:
         raise ApiError(422, str(error), code="bad_edit", hold=hold_id) from None
     return _json(_document(site, decided), status=201)
+
+
+async def stats(request: web.Request) -> web.Response:
+    """The numbers of some days, from the ledger."""
+    site, _ = site_of(request), await _caller(request)
+    if set(request.query) - {"days"}:
+        raise ApiError(422, "unknown parameter; known is days")
+    days = _number("days", request.query.get("days"), usual=_USUAL_DAYS, most=MOST_DAYS)
+    try:
+        return _json(stats_document(await site.history.stats(days)))
+    except LedgerError as error:
+        raise ApiError(503, f"The ledger cannot be read: {error}.") from None
 
 
 def error_response(status: int, message: str, *, code: str = "", **more: object) -> web.Response:
@@ -173,11 +188,11 @@ def _state(text: str | None) -> State | None:
         raise ApiError(422, f"state: one of {', '.join(State)}.") from None
 
 
-def _limit(text: str | None) -> int:
+def _number(name: str, text: str | None, *, usual: int, most: int) -> int:
     if text is None:
-        return _USUAL
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= _MOST):
-        raise ApiError(422, f"limit: a number from 1 to {_MOST}.")
+        return usual
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= most):
+        raise ApiError(422, f"{name}: a number from 1 to {most}.")
     return int(text)
 
 

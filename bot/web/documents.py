@@ -1,4 +1,4 @@
-"""A hold as the review API says it. Pure. `openapi.py` describes the same shape, and a test holds the two together.
+"""A hold, and numbers, as the review API says them. Pure. `openapi.py` describes the same shape, and a test holds the two together.
 
 Texts have the policy's masks applied, and hidden characters left as they are: an edited text goes to the model. Whoever
 shows them on a terminal or a page makes them visible there (`holdpoint.visible`).
@@ -11,9 +11,11 @@ from typing import Any
 
 from bot.cards import card_view
 from holdpoint.clock import iso
-from holdpoint.model import Decision, Hold, Outcome
+from holdpoint.lifecycle import claim_at, deadline_at
+from holdpoint.model import Claim, Decision, Hold, Outcome, Question
 from holdpoint.policy import authority
 from holdpoint.policy.mask import Masks, mask
+from holdpoint.stats import Counts, Stats
 
 Document = dict[str, Any]
 
@@ -26,6 +28,7 @@ def hold_document(hold: Hold, *, now_ms: int, link_base: str, masks: Masks) -> D
 
     view = card_view(hold, now_ms=now_ms, link_base=link_base, masks=masks, limit=400)
     requester = hold.requester
+    progress = authority.progress(hold, hold.decisions)
     return {
         "id": hold.id,
         "rev": hold.rev,
@@ -34,7 +37,8 @@ def hold_document(hold: Hold, *, now_ms: int, link_base: str, masks: Masks) -> D
         "state": hold.state.value,
         "state_sentence": view.state_sentence,
         "created_at": iso(hold.created_ms),
-        "deadline": iso(hold.deadline_ms),
+        "deadline": iso(deadline_at(hold, now_ms)),
+        "paused_since": iso(hold.paused_ms) if hold.paused_ms is not None and view.pending else None,
         "closed_at": iso(hold.closed_ms) if hold.closed_ms is not None else None,
         "close_reason": hide(hold.close_reason),
         "url": view.url,
@@ -66,14 +70,73 @@ def hold_document(hold: Hold, *, now_ms: int, link_base: str, masks: Masks) -> D
                 "approvals": requirement.approvals,
                 "people": list(people),
             }
-            for requirement, people in authority.progress(hold, hold.decisions).items
+            for requirement, people in progress.items
         ],
         "parts": [
             {"path": part.path, "role": part.role.value, "text": hide(part.text), "editable": part.editable}
             for part in hold.query.parts
         ],
+        "claim": _claim(claim) if (claim := claim_at(hold, now_ms)) else None,
+        "questions": [_question(question, hide) for question in hold.questions],
+        "needs_confirmation": view.pending and progress.unconfirmed,
         "decisions": [_decision(decision, hide) for decision in hold.decisions],
         "outcome": _outcome(hold.outcome, hide) if hold.outcome is not None else None,
+    }
+
+
+def stats_document(stats: Stats) -> Document:
+    """The numbers of some days. Times in milliseconds, null where nothing was decided."""
+    return {
+        "since": iso(stats.since_ms),
+        "until": iso(stats.until_ms),
+        **_counts(stats.counts),
+        "median_ms": stats.median_ms,
+        "p95_ms": stats.p95_ms,
+        "groups": [
+            {"group": each.group, **_counts(each.counts), "median_ms": each.median_ms, "p95_ms": each.p95_ms}
+            for each in stats.groups
+        ],
+        "reviewers": [
+            {
+                "reviewer": each.reviewer,
+                "name": each.name,
+                "approved": each.approved,
+                "rejected": each.rejected,
+                "median_ms": each.median_ms,
+            }
+            for each in stats.reviewers
+        ],
+        "by_day": [{"date": day.date, **_counts(day.counts), "median_ms": day.median_ms} for day in stats.by_day],
+    }
+
+
+def _counts(counts: Counts) -> Document:
+    return {
+        "held": counts.held,
+        "approved": counts.approved,
+        "rejected": counts.rejected,
+        "expired": counts.expired,
+        "cancelled": counts.cancelled,
+        "waiting": counts.waiting,
+        "failed": counts.failed,
+    }
+
+
+def _claim(claim: Claim) -> Document:
+    return {"by": claim.by, "name": claim.name, "until": iso(claim.until_ms)}
+
+
+def _question(question: Question, hide: Callable[[str], str]) -> Document:
+    is_open = question.answered_ms is None
+    return {
+        "id": question.id,
+        "by": question.by,
+        "name": question.name,
+        "text": hide(question.text),
+        "at": iso(question.at_ms),
+        "answer": None if is_open else hide(question.answer),
+        "answered_by": None if is_open else question.answered_by,
+        "answered_at": None if question.answered_ms is None else iso(question.answered_ms),
     }
 
 

@@ -57,6 +57,11 @@ def written_out(text: str) -> str:
     return text if _WRITTEN.search(text) else visible(text)
 
 
+def text(fields: Mapping[str, Any], name: str) -> str:
+    """What was typed into a text area, with line breaks as everywhere else."""
+    return _newlines(str(fields.get(name, "")))
+
+
 def edits(hold: Hold, masked: Mapping[str, str], fields: Mapping[str, Any]) -> tuple[Edit, ...]:
     """The texts of a form that differ from the ``masked`` ones (path to text) that its text areas held.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from holdpoint.model import DecisionKind, PartRole, Risk, State, Verdict
+from holdpoint.stats import MOST_DAYS
 
 Schema = dict[str, Any]
 
@@ -44,7 +45,11 @@ _HOLD = _object(
         "state": {"enum": [state.value for state in State]},
         "state_sentence": {**_TEXT, "description": "the state in words: who, from where, after how long"},
         "created_at": _TIME,
-        "deadline": _TIME,
+        "deadline": {**_TIME, "description": "moves along while the clock stands"},
+        "paused_since": {
+            **_TIME_OR_NULL,
+            "description": "the clock stands since then, for a question to the requester",
+        },
         "closed_at": _TIME_OR_NULL,
         "close_reason": _TEXT,
         "url": {**_TEXT, "description": "the hold in the web inbox"},
@@ -63,15 +68,60 @@ _HOLD = _object(
         "rules": _list(_ref("Rule")),
         "requirements": _list(_ref("Requirement")),
         "parts": _list(_ref("Part")),
+        "claim": {"anyOf": [_ref("Claim"), {"type": "null"}], "description": "who is on it now; others may decide too"},
+        "questions": _list(_ref("Question")),
+        "needs_confirmation": {**_FLAG, "description": "the text was edited, and somebody else has to approve it"},
         "decisions": _list(_ref("Decision")),
         "outcome": {"anyOf": [_ref("Outcome"), {"type": "null"}]},
     }
 )
 
+_COUNTS: Schema = {
+    "held": _NUMBER,
+    "approved": _NUMBER,
+    "rejected": _NUMBER,
+    "expired": {**_NUMBER, "description": "nobody decided in time"},
+    "cancelled": _NUMBER,
+    "waiting": {**_NUMBER, "description": "not decided yet, as far as the ledger goes"},
+    "failed": {**_NUMBER, "description": "those of the approved whose model did not answer"},
+}
+_MEDIAN: Schema = {"median_ms": {**_NUMBER_OR_NULL, "description": "time to decision, milliseconds; null: none"}}
+_P95: Schema = {"p95_ms": _NUMBER_OR_NULL}
+
 _SCHEMAS: Schema = {
     "Hold": _HOLD,
+    "Stats": _object(
+        {
+            "since": _TIME,
+            "until": _TIME,
+            **_COUNTS,
+            **_MEDIAN,
+            **_P95,
+            "groups": {
+                **_list(_object({"group": _TEXT, **_COUNTS, **_MEDIAN, **_P95})),
+                "description": "who is in several groups counts in each",
+            },
+            "reviewers": _list(
+                _object({"reviewer": _TEXT, "name": _TEXT, "approved": _NUMBER, "rejected": _NUMBER, **_MEDIAN})
+            ),
+            "by_day": _list(_object({"date": {"type": "string", "format": "date"}, **_COUNTS, **_MEDIAN})),
+        }
+    ),
     "Holds": _object(
         {"holds": _list(_ref("Hold")), "next": {**_TEXT_OR_NULL, "description": "cursor of the next page"}}
+    ),
+    "Claim": _object({"by": _TEXT, "name": _TEXT, "until": _TIME}),
+    "Question": _object(
+        {
+            "id": _TEXT,
+            "by": _TEXT,
+            "name": _TEXT,
+            "text": _TEXT,
+            "at": _TIME,
+            "answer": {**_TEXT_OR_NULL, "description": "null: not answered yet"},
+            "answered_by": _TEXT_OR_NULL,
+            "answered_at": _TIME_OR_NULL,
+        }
     ),
     "Rule": _object(
         {
@@ -157,7 +207,7 @@ _WORDS = {
     "413": "The body is too large.",
     "415": "Not application/json.",
     "422": "A parameter, the body or an edit is wrong.",
-    "503": "Redis does not answer; it is not known whether a decision was stored. Repeat the same call.",
+    "503": "Redis or the ledger does not answer; it is not known whether a decision was stored. Repeat the same call.",
 }
 
 
@@ -227,6 +277,20 @@ OPENAPI: Schema = {
                     "415",
                     "422",
                 ),
+            }
+        },
+        "/api/v1/stats": {
+            "get": {
+                "operationId": "getStats",
+                "summary": "What became of the requests that were held in the last days, and how long people took",
+                "parameters": [
+                    {
+                        "name": "days",
+                        "in": "query",
+                        "schema": {"type": "integer", "minimum": 1, "maximum": MOST_DAYS, "default": 30},
+                    }
+                ],
+                "responses": _answers("200", "Whole days in UTC, today among them.", "Stats", "422"),
             }
         },
     },

@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bot.templates import FOLDER, render
-from bot.web import api, health, inbox, sign_in
+from bot.web import api, health, inbox, sign_in, talk
 from bot.web.forms import BadForm
 from bot.web.site import SITE, Site, site_of
 from holdpoint.errors import ConfigurationError, NotFound, StoreUnavailable
@@ -78,7 +78,7 @@ def application(site: Site, *, extra: Iterable[web.RouteDef] = ()) -> web.Applic
     limit = site.settings.max_body_bytes * _FORM_OVERHEAD + 65_536
     app = web.Application(middlewares=[_outermost], client_max_size=limit)
     app[SITE] = site
-    app.router.add_routes([*health.routes(), *sign_in.routes(), *inbox.routes(), *api.routes(), *extra])
+    app.router.add_routes([*health.routes(), *sign_in.routes(), *inbox.routes(), *talk.routes(), *api.routes(), *extra])
     app.router.add_get("/static/{name}", _static)
     app.on_response_prepare.append(_add_headers)
     return app

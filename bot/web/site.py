@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from bot.conversation import Conversation
 from bot.decide import Decider
 from bot.directory import Directory
+from bot.history import History
 from bot.web.feed import Feed
 from holdpoint.clock import Clock
 from holdpoint.live import Live
@@ -22,7 +24,7 @@ Check = Callable[[], Awaitable[str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """``checks`` are what ``/readyz`` asks, by the part's name."""
+    """``history`` reads the ledger. ``checks`` are what ``/readyz`` asks, by the part's name."""
 
     settings: Settings
     store: Store
@@ -32,7 +34,13 @@ class Site:
     metrics: Metrics
     clock: Clock
     feed: Feed
+    history: History
     checks: Mapping[str, Check] = field(default_factory=dict)
+
+    @property
+    def conversation(self) -> Conversation:
+        """What people say before a decision."""
+        return Conversation(self.store, self.live, clock=self.clock)
 
     @property
     def is_https(self) -> bool:

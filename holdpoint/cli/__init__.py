@@ -28,6 +28,7 @@ _COMMANDS = {
     "holds": "holdpoint.cli.holds:holds",
     "audit": "holdpoint.cli.audit:audit",
     "doctor": "holdpoint.cli.doctor:doctor",
+    "run": "holdpoint.cli.run:run",
 }
 
 

@@ -1,27 +1,25 @@
-"""`holdpoint audit search|show|verify|export`: what happened, and the proof that nobody changed the record of it."""
+"""`holdpoint audit search|show|verify|stats|export|upgrade`: what happened, and the proof that nobody changed the record of it."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 import click
 
-from holdpoint.cli.common import Refused, json_option, print_table, settings_with_logs
+from holdpoint.cli.audit_files import opened_ledger, write_file, write_parts
+from holdpoint.cli.audit_stats import stats, upgrade
+from holdpoint.cli.common import Refused, json_option, print_table
 from holdpoint.clock import iso, now_ms
-from holdpoint.errors import LedgerError
 from holdpoint.ledger.chain import Form, Record
 from holdpoint.ledger.columns import Row
 from holdpoint.ledger.export import from_jsonl, to_csv, to_jsonl
 from holdpoint.ledger.search import Filter, of_subject, parse_moment, statement, stretch
-from holdpoint.ledger.sql import Ledger
 from holdpoint.ledger.timeline import body_matches, render
 from holdpoint.ledger.verify import Expected, Finding, Verifier
 from holdpoint.model import EventKind, State, Verdict
@@ -42,7 +40,11 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 
 @click.group()
 def audit() -> None:
-    """The ledger: search it, read it, verify it, take it elsewhere."""
+    """The ledger: search it, read it, verify it, count it, take it elsewhere."""
+
+
+audit.add_command(stats)
+audit.add_command(upgrade)
 
 
 @audit.command()
@@ -64,7 +66,7 @@ def audit() -> None:
 @json_option
 def search(*, limit: int, as_json: bool, **wanted: Any) -> None:
     """Find records, newest first. All that is given must hold."""
-    with _ledger() as ledger:
+    with opened_ledger() as ledger:
         rows = ledger.select(statement(Filter(**wanted), limit=limit))
     if as_json:
         _print_json({"records": [_exact(row.record) for row in rows]})
@@ -77,7 +79,7 @@ def search(*, limit: int, as_json: bool, **wanted: Any) -> None:
 @json_option
 def show(*, subject: str, as_json: bool) -> None:
     """Tell everything that happened to one hold or request (or policy version, or key)."""
-    with _ledger() as ledger:
+    with opened_ledger() as ledger:
         records = [row.record for row in ledger.pages(of_subject(subject))]
     if not records:
         raise Refused(f"the ledger has nothing on {subject!r}")
@@ -105,7 +107,7 @@ def verify(
     if exported is not None:
         shown, more = _some(verifier.check_part(from_jsonl(exported)), limit)
     else:
-        with _ledger() as ledger, ledger.snapshot() as snapshot:
+        with opened_ledger() as ledger, ledger.snapshot() as snapshot:
             shown, more = _some(verifier.check(snapshot), limit)
     if as_json:
         _print_json(_report(verifier, shown, more))
@@ -123,22 +125,14 @@ def verify(
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file (mode 0600); default: stdout.")
 def export(*, form: str, since_ms: int | None, until_ms: int | None, output: Path | None) -> None:
     """Write records as JSON Lines (which `verify --file` can check anywhere) or CSV."""
-    with _ledger() as ledger:
+    with opened_ledger() as ledger:
         rows = ledger.pages(stretch(since_ms, until_ms))
         lines = to_jsonl(rows) if form == "jsonl" else to_csv(rows)
+        parts = map(str.encode, lines)
         if output is None:
-            _write_lines(sys.stdout.buffer, lines)
+            write_parts(sys.stdout.buffer, parts)
         else:
-            _write_file(output, lines)
-
-
-@contextmanager
-def _ledger() -> Iterator[Ledger]:
-    ledger = Ledger.open(settings_with_logs().ledger, create=False)
-    try:
-        yield ledger
-    finally:
-        ledger.close()
+            write_file(output, parts)
 
 
 def _some(findings: Iterator[Finding], limit: int) -> tuple[list[Finding], int]:
@@ -208,26 +202,4 @@ def _print_json(value: Any) -> None:
 
 
 def _write(text: str) -> None:
-    _write_lines(sys.stdout.buffer, [text])
-
-
-def _write_lines(stream: IO[bytes], lines: Iterable[str]) -> None:
-    for line in lines:
-        stream.write(line.encode())
-    stream.flush()
-
-
-def _write_file(path: Path, lines: Iterable[str]) -> None:
-    """All of it or nothing: a file that is cut off would look like a ledger that was."""
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                _write_lines(stream, lines)
-                os.fsync(stream.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise LedgerError(f"{path}: {error.strerror}") from error
+    write_parts(sys.stdout.buffer, [text.encode()])

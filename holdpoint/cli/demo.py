@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import click
 
 from holdpoint.cli.common import opened_store, settings_with_logs
-from holdpoint.cli.policy import push_text
+from holdpoint.cli.pushing import push_text
 from holdpoint.cli.supervisor import Supervisor
 from holdpoint.clock import now_ms
 from holdpoint.demo.model import DemoModel

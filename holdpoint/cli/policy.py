@@ -7,7 +7,6 @@ tests fail.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import sys
 from pathlib import Path
@@ -18,18 +17,17 @@ from holdpoint.cli.common import (
     Refused,
     json_option,
     moment,
-    operator,
     print_json,
     print_table,
     print_text,
     with_store,
 )
-from holdpoint.errors import ConfigurationError, Conflict, PolicyError, Problem
+from holdpoint.cli.pushing import push_or_propose, read_policy
+from holdpoint.errors import ConfigurationError, PolicyError, Problem
 from holdpoint.policy import Policy, check_policy, parse_policy
+from holdpoint.standing import Change
 from holdpoint.store import Store, StoredPolicy
 from holdpoint.visible import visible
-
-_LARGEST_BYTES = 5 * 1024 * 1024
 
 
 @click.group()
@@ -74,7 +72,7 @@ def push(*, file: str, expect: int | None, note: str, as_json: bool) -> None:
     """Put FILE in force everywhere."""
     text = read_policy(file)
     _checked(text, file, as_json=as_json)
-    _report(with_store(lambda store: push_text(store, text, expect=expect, note=note)), as_json=as_json)
+    _report(with_store(lambda store: push_or_propose(store, text, expect=expect, note=note)), as_json=as_json)
 
 
 @policy.command()
@@ -121,7 +119,7 @@ def rollback(*, version: int, expect: int | None, note: str, as_json: bool) -> N
     # It was valid once; a newer Holdpoint may see more.
     _checked(stored.text, f"version {version}", as_json=as_json)
     note = note or f"back to version {version}"
-    _report(with_store(lambda store: push_text(store, stored.text, expect=expect, note=note)), as_json=as_json)
+    _report(with_store(lambda store: push_or_propose(store, stored.text, expect=expect, note=note)), as_json=as_json)
 
 
 @policy.command()
@@ -152,49 +150,6 @@ def diff(*, old: str | None, new: str | None, as_json: bool) -> int:
     return 1 if lines else 0
 
 
-def read_policy(file: str) -> str:
-    """The text of a policy file; ``-`` is standard input.
-
-    Raises:
-        ConfigurationError: it cannot be read, is no UTF-8, or is far too large.
-    """
-    try:
-        raw = sys.stdin.buffer.read(_LARGEST_BYTES + 1) if file == "-" else Path(file).read_bytes()
-        if len(raw) > _LARGEST_BYTES:
-            raise ConfigurationError(f"{file}: larger than {_LARGEST_BYTES // 1024 // 1024} MiB")
-        return raw.decode("utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{file}: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{file}: not UTF-8 text") from None
-
-
-async def push_text(store: Store, text: str, *, expect: int | None, note: str, by: str | None = None) -> int:
-    """Put an already validated text in force; returns its version.
-
-    Raises:
-        Conflict: the version in force is not ``expect``, or it changed meanwhile.
-    """
-    if expect is None:
-        head = await store.config.policy()
-        expect = head.version if head else 0
-    return await store.config.push_policy(text, expect=expect, by=by or operator(), note=note)
-
-
-async def push_initial(store: Store, file: Path | None) -> None:
-    """Push ``file`` (HOLDPOINT_POLICY) when Redis has no policy yet; else change nothing.
-
-    Raises:
-        PolicyError, ConfigurationError: it cannot be read or does not validate.
-    """
-    if file is None or await store.config.policy() is not None:
-        return
-    text = read_policy(str(file))
-    check_policy(text, str(file))
-    with contextlib.suppress(Conflict):  # another process pushed the first one meanwhile: that one is in force
-        await push_text(store, text, expect=0, note=f"from {file.name}", by="HOLDPOINT_POLICY")
-
-
 def _checked(text: str, file: str, *, as_json: bool) -> tuple[Policy, list[Problem]]:
     """Validate; print what is wrong, one ``file:line: …`` each, and end with exit code 1."""
     try:
@@ -218,11 +173,14 @@ def _as_json(problem: Problem) -> dict[str, object]:
     }
 
 
-def _report(version: int, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"version": version})
+def _report(done: int | Change, *, as_json: bool) -> None:
+    if isinstance(done, Change):
+        said = f"change {done.id} waits for a second admin: changes confirm {done.id} (in chat, or with holdpoint run)"
+        print_json({"change": done.id, "expect": done.expect}) if as_json else click.echo(said)
+    elif as_json:
+        print_json({"version": done})
     else:
-        click.echo(f"version {version} is in force")
+        click.echo(f"version {done} is in force")
 
 
 async def _stored(store: Store, version: int | None) -> StoredPolicy:

@@ -20,7 +20,7 @@ import click
 import uvloop
 
 from holdpoint.cli.common import opened_store, settings_with_logs
-from holdpoint.cli.policy import push_initial
+from holdpoint.cli.pushing import push_initial
 from holdpoint.cli.supervisor import Supervisor
 from holdpoint.embedded import EmbeddedRedis, attach_or_start
 from holdpoint.settings import Settings

@@ -6,6 +6,7 @@ Errors of drivers become `LedgerError` here, without the statement and its param
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ _BUSY_TIMEOUT_S = 2
 _CONNECT_TIMEOUT_S = 5
 _SILENCE_TIMEOUT_MS = 15_000  # a PostgreSQL that does not acknowledge what it is sent is gone
 _LOCK_TIMEOUT_MS = 10_000
+_STEPS = 20_000  # of SQLite's machine, about a millisecond, between two looks at the clock
 # Marks a transaction that writes: SQLite then takes its one write lock at the start, so that what was read still holds.
 _WRITING = "holdpoint_writing"
 
@@ -59,6 +61,23 @@ def transaction(engine: Engine, *, writing: bool) -> Iterator[Connection]:
         connection.execution_options(**options)
         with connection.begin():
             yield connection
+
+
+@contextmanager
+def ended_in_time(connection: Connection, within_s: float) -> Iterator[None]:
+    """Inside, the database gives up a statement that takes longer, with an error: no thread reads on for nobody."""
+    if connection.dialect.name == "postgresql":
+        # Does not outlast the transaction. Of a statement read in pages, it bounds each page.
+        connection.execute(text(f"SET LOCAL statement_timeout = {max(int(within_s * 1000), 1)}"))
+        yield
+        return
+    driver: Any = connection.connection.dbapi_connection
+    late_at = time.monotonic() + within_s
+    driver.set_progress_handler(lambda: time.monotonic() >= late_at, _STEPS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, 0)
 
 
 @contextmanager

@@ -14,11 +14,12 @@ from typing import Any
 
 from holdpoint.clock import iso
 from holdpoint.ledger.chain import Record
-from holdpoint.ledger.columns import NAMES, Row
+from holdpoint.ledger.columns import KEYS, NAMES, Row
 from holdpoint.ledger.verify import Finding, What
 from holdpoint.visible import visible
 
-CSV_HEADINGS = ("seq", "time", "kind", "subject", *NAMES, "form", "source", "hash")
+_TOLD = tuple(name for name in NAMES if name not in KEYS)
+CSV_HEADINGS = ("seq", "time", "kind", "subject", *_TOLD, "form", "source", "hash")
 # What a spreadsheet takes for a formula, or skips before one.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _TYPES = {
@@ -55,7 +56,7 @@ def to_csv(rows: Iterable[Row]) -> Iterator[str]:
     for row in rows:
         record = row.record
         values = [record.seq, iso(record.at_ms), record.kind, record.subject]
-        values += [getattr(row.columns, name).strip("\n").replace("\n", " ") for name in NAMES]
+        values += [getattr(row.columns, name).strip("\n").replace("\n", " ") for name in _TOLD]
         yield _csv_line([*values, record.form, record.source, record.hash])
 
 

@@ -7,20 +7,23 @@ fail, ``source`` is unique and the transaction fails as a whole.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, RowMapping, Select, insert, select, update
 
-from holdpoint.ledger import columns, schema
+from holdpoint.errors import LedgerError
+from holdpoint.ledger import columns, migrate, schema
 from holdpoint.ledger.chain import Entry, Head, Record, advance, extend, position
 from holdpoint.ledger.columns import Columns, Row, Snapshot
-from holdpoint.ledger.engine import check_encoding, open_engine, transaction
+from holdpoint.ledger.engine import check_encoding, ended_in_time, open_engine, transaction
 
 # SQLite takes 32,766 parameters in a statement, and a batch is about a thousand entries.
 _MOST_SOURCES = 5_000
 _PAGE = 200
+_STREAMED = {"yield_per": 1000}  # rows without content
 
 
 class Ledger:
@@ -30,8 +33,9 @@ class Ledger:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> Self:
-        """The ledger at the SQLAlchemy ``url``. ``create`` makes file and tables where there are none.
+    def open(cls, url: str, *, create: bool = True, upgrade: bool = False) -> Self:
+        """The ledger at the SQLAlchemy ``url``. ``create`` makes file and tables where there are none; ``create`` or
+        ``upgrade`` bring older tables to this version.
 
         Raises:
             ConfigurationError: the URL is wrong, there is no ledger, or one of another version.
@@ -39,12 +43,11 @@ class Ledger:
         """
         engine = open_engine(url, create=create)
         try:
-            with transaction(engine, writing=create) as connection:
+            with transaction(engine, writing=create or upgrade) as connection:
                 check_encoding(connection)
-                if create:
-                    schema.prepare(connection)
-                else:
-                    schema.require(connection)
+                if create or upgrade:
+                    migrate.prepare(connection, create=create)
+                schema.require(connection)
         except BaseException:
             engine.dispose()
             raise
@@ -81,6 +84,32 @@ class Ledger:
         with transaction(self._engine, writing=False) as connection:
             yield from _pages(connection, statement)
 
+    def rows(self, statement: Select[Any], *, within_s: float) -> Iterator[RowMapping]:
+        """The rows of any statement, in bounded memory. The database itself ends one that takes too long.
+
+        Raises:
+            LedgerError: it did, or it cannot be read.
+        """
+        late_at = time.monotonic() + within_s
+        too_late = f"the ledger did not answer within {within_s:g} s"
+        try:
+            with transaction(self._engine, writing=False) as connection, ended_in_time(connection, within_s):
+                for page in connection.execute(statement, execution_options=_STREAMED).mappings().partitions():
+                    yield from page
+                    _check_time(late_at)
+        except LedgerError as error:
+            if time.monotonic() < late_at:
+                raise
+            raise LedgerError(too_late) from error
+
+    def bounded(self, statement: Select[Any], *, within_s: float) -> Iterator[Row]:
+        """As `select`, ended in time as `rows`.
+
+        Raises:
+            LedgerError: as `rows`.
+        """
+        return map(_row, self.rows(statement, within_s=within_s))
+
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """The whole ledger as it is now; its rows can be read inside the ``with`` only."""
@@ -91,6 +120,12 @@ class Ledger:
                 streams={row.stream: row.source for row in connection.execute(select(schema.streams))},
                 rows=_pages(connection, select(schema.records)),
             )
+
+
+def _check_time(late_at: float) -> None:
+    """PostgreSQL bounds each page of a statement, not all of them."""
+    if time.monotonic() >= late_at:
+        raise LedgerError("too late")
 
 
 def _locked_head(connection: Connection) -> Head:
@@ -164,4 +199,5 @@ def _row(found: RowMapping) -> Row:
         previous=found["previous"],
         hash=found["hash"],
     )
-    return Row(record, Columns(**{name: found[name] for name in columns.NAMES}))
+    # Those that a newer version added are NULL in records from before, where they would be empty.
+    return Row(record, Columns(**{name: found[name] or "" for name in columns.NAMES}))

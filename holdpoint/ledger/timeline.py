@@ -19,15 +19,19 @@ from holdpoint.visible import visible, visible_line
 
 # Members that are told in their own way, or say nothing that the step's first line does not say.
 _TOLD = frozenset(
-    {"hold", "request", "requester", "evaluation", "body", "decision", "outcome", "view", "text", "rev", "state"}
-)
+    {"hold", "request", "requester", "evaluation", "body", "decision", "outcome", "view", "text", "rev", "state",
+     "claim", "question", "justification"}
+)  # fmt: skip
 
 
-def render(records: Sequence[Record]) -> str:
-    """The timeline of records with one subject, oldest first; ends with a line break."""
+def render(records: Sequence[Record], *, contents: bool = True) -> str:
+    """The timeline of records with one subject, oldest first; ends with a line break.
+
+    ``contents``: also what was asked, shown, edited and answered.
+    """
     lines: list[str] = []
     for record in records:
-        lines += _step(record, start_ms=records[0].at_ms)
+        lines += _step(record, start_ms=records[0].at_ms, contents=contents)
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -41,12 +45,12 @@ def body_matches(data: Mapping[str, Any]) -> bool | None:
     return digest(connection=connection, method=method, target=target, body=body) == recorded
 
 
-def _step(record: Record, *, start_ms: int) -> Iterator[str]:
+def _step(record: Record, *, start_ms: int, contents: bool) -> Iterator[str]:
     data = record.value
     state = f"  {data['state']}" if isinstance(data.get("state"), str) else ""
     yield visible_line(f"{iso(record.at_ms)}  {_since(record, start_ms)}  {record.kind}{state}  (record {record.seq})")
     if record.form != Form.JSON:
-        yield from _block(f"not readable, recorded as {record.form}", record.data)
+        yield from _block(f"not readable, recorded as {record.form}", record.data if contents else "(not shown here)")
         return
     yield from _requester(data.get("requester"))
     for name, value in data.items():
@@ -55,10 +59,14 @@ def _step(record: Record, *, start_ms: int) -> Iterator[str]:
     if (matches := body_matches(data)) is not None:
         yield from _field("body", "has this digest" if matches else "DOES NOT HAVE THIS DIGEST")
     yield from _evaluation(data.get("evaluation"))
-    yield from _decision(data.get("decision"))
-    yield from _outcome(data.get("outcome"))
-    for name, title in (("view", "what the card showed"), ("text", "text")):
-        if isinstance(data.get(name), str):
+    yield from _claim(data.get("claim"))
+    yield from _question(data.get("question"), contents=contents)
+    yield from _decision(data.get("decision"), contents=contents)
+    yield from _outcome(data.get("outcome"), contents=contents)
+    if not contents:
+        return
+    for name, title in (("view", "what the card showed"), ("text", "text"), ("justification", "justification")):
+        if isinstance(data.get(name), str) and (data[name] or name != "justification"):
             yield from _block(title, data[name])
     if data.get("body") is not None:
         yield from _block("body", orjson.dumps(data["body"], option=orjson.OPT_INDENT_2).decode())
@@ -93,13 +101,39 @@ def _evaluation(value: Any) -> Iterator[str]:
         yield from _field("needs", f"{need.get('approvals')} of {need.get('group')}")
 
 
-def _decision(value: Any) -> Iterator[str]:
+def _claim(value: Any) -> Iterator[str]:
+    if not isinstance(value, Mapping):
+        return
+    who = f"{value.get('name') or ''} <{value.get('by')}>".strip()
+    yield from _field("claim", f"by {who} until {_moment(value.get('until_ms'))}")
+
+
+def _question(value: Any, *, contents: bool) -> Iterator[str]:
+    if not isinstance(value, Mapping):
+        return
+    who = f"{value.get('name') or ''} <{value.get('by')}>".strip()
+    yield from _field("question", f"{value.get('id')} by {who}")
+    if contents:
+        yield from _block("asked", str(value.get("text")))
+    if value.get("answered_ms") is None:
+        return
+    yield from _field("answered by", str(value.get("answered_by")))
+    if contents:
+        yield from _block("answer", str(value.get("answer")))
+
+
+def _moment(value: Any) -> str:
+    return iso(value) if isinstance(value, int) else "?"
+
+
+def _decision(value: Any, *, contents: bool) -> Iterator[str]:
     if not isinstance(value, Mapping):
         return
     groups = value.get("groups")
     in_groups = f" in {', '.join(map(str, groups))}" if isinstance(groups, list) and groups else ""
     who = f"{value.get('name') or ''} <{value.get('by')}>{in_groups}".strip()
-    yield from _field("decision", f"{value.get('kind')} by {who} in {value.get('channel')}")
+    glass = ", alone: the glass was broken" if value.get("glass") else ""
+    yield from _field("decision", f"{value.get('kind')} by {who} in {value.get('channel')}{glass}")
     yield from _field("shown", str(value.get("digest")))
     if value.get("result_digest") != value.get("digest"):
         yield from _field("edited to", str(value.get("result_digest")))
@@ -108,12 +142,15 @@ def _decision(value: Any) -> Iterator[str]:
     before = {str(edit.get("path")): str(edit.get("text")) for edit in _objects(value.get("before"))}
     for edit in _objects(value.get("edits")):
         path = str(edit.get("path"))
+        if not contents:
+            yield from _field("edited", path)
+            continue
         old, new = before.get(path, ""), str(edit.get("text"))
         diff = list(unified_diff(old.split("\n"), new.split("\n"), lineterm="", n=2))[2:]
         yield from _block(f"edited {path}", "\n".join(diff))
 
 
-def _outcome(value: Any) -> Iterator[str]:
+def _outcome(value: Any, *, contents: bool) -> Iterator[str]:
     if not isinstance(value, Mapping):
         return
     yield from _field(
@@ -125,7 +162,7 @@ def _outcome(value: Any) -> Iterator[str]:
     yield from _field("answer digest", str(value.get("digest")))
     if value.get("error"):
         yield from _field("error", str(value["error"]))
-    if value.get("text"):
+    if value.get("text") and contents:
         yield from _block("answer", str(value["text"]))
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
 from holdpoint.errors import PolicyError, Problem
 from holdpoint.policy.conditions import every_pattern
-from holdpoint.policy.document import Document, Rule
+from holdpoint.policy.document import Document, Rule, RuleMode
 from holdpoint.policy.engine import Policy, compile_policy
 from holdpoint.policy.matchers import NotInspected, PatternSet
 from holdpoint.policy.own_tests import run_tests
@@ -36,10 +37,24 @@ def check_policy(text: str, file: str = "policy") -> tuple[Policy, list[Problem]
     """
     document = parse_policy(text, file)
     policy = compile_policy(document, 0)
-    failures = run_tests(policy, document.tests)
+    failures = _failures(document, policy)
     if failures:
         raise PolicyError(failures, file)
     return policy, [*document.warnings, *_untested(document), *_slow_rules(document)]
+
+
+def _failures(document: Document, policy: Policy) -> list[Problem]:
+    """What the own tests say. While a rule is in shadow, a test may expect what happens now, or what it would do.
+
+    Else no rule that is tested could be put in shadow, nor a new one be tried there.
+    """
+    failures = run_tests(policy, document.tests)
+    if not failures or all(rule.mode is RuleMode.ENFORCE for rule in document.rules):
+        return failures
+    rules = tuple(replace(rule, mode=RuleMode.ENFORCE) for rule in document.rules)
+    enforced = compile_policy(replace(document, rules=rules), 0)
+    still = {problem.line for problem in run_tests(enforced, document.tests)}
+    return [problem for problem in failures if problem.line in still]
 
 
 def _untested(document: Document) -> Iterator[Problem]:

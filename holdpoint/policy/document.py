@@ -52,6 +52,13 @@ class Flag(StrEnum):
     UNINSPECTABLE = "uninspectable"
 
 
+class RuleMode(StrEnum):
+    """Whether a rule counts. In shadow it is evaluated and recorded, and changes nothing."""
+
+    ENFORCE = "enforce"
+    SHADOW = "shadow"
+
+
 @dataclass(frozen=True, slots=True)
 class TextTest:
     """A text of ``roles`` matches one of ``patterns``; without patterns: there is such a text."""
@@ -131,6 +138,7 @@ class Rule:
     on_timeout: OnTimeout = OnTimeout.REJECT
     replacement: str | None = None
     terms: ReviewTerms = USUAL_TERMS
+    mode: RuleMode = RuleMode.ENFORCE
 
 
 @dataclass(frozen=True, slots=True)

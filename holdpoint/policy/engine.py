@@ -30,7 +30,7 @@ from holdpoint.model import (
     Verdict,
 )
 from holdpoint.policy.conditions import Context, Predicate, compile_condition
-from holdpoint.policy.document import Defaults, Document, Group, Rule
+from holdpoint.policy.document import Defaults, Document, Group, Rule, RuleMode
 from holdpoint.policy.mask import Masks
 from holdpoint.policy.matchers import NotInspected
 from holdpoint.policy.matchers import merge as merge_spans
@@ -235,6 +235,7 @@ def _ruling(position: int, rule: Rule, patterns: frozenset[int]) -> Ruling:
         patterns,
         rule.replacement,
         rule.terms,
+        rule.mode is RuleMode.SHADOW,
     )
 
 

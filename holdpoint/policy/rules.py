@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from yaml.nodes import Node
 
 from holdpoint.model import Escalation, OnTimeout, Requirement, Risk, Verdict
 from holdpoint.policy.conditions import needs_text, replaced_patterns
-from holdpoint.policy.document import Condition, Defaults, Rule
+from holdpoint.policy.document import Condition, Defaults, Rule, RuleMode
 from holdpoint.policy.reading import Reader, line_of
 from holdpoint.policy.terms import TERM_FIELDS, read_terms
 from holdpoint.policy.when import Names, WhenReader
 
 REDACTED = "[redacted]"
-RESERVED_IDS = ("default", "uninspectable")  # hits that no rule makes carry these
+PAUSE = "pause"
+RESERVED_IDS = ("default", "uninspectable", PAUSE)  # hits that no rule of a document makes carry these
 MAX_APPROVALS = 20
 
 _FIELDS = (
-    "id", "description", "when", "verdict", "risk", "enabled",
+    "id", "description", "when", "verdict", "risk", "enabled", "mode",
     "reviewers", "timeout", "escalate", "on_timeout", *TERM_FIELDS, "modify",
 )  # fmt: skip  # those of every rule, then those of one verdict
 _ONLY_REVIEW = ("reviewers", "timeout", "escalate", "on_timeout", *TERM_FIELDS)
@@ -53,6 +55,7 @@ def _read_rule(reader: Reader, node: Node, names: Names, defaults: Defaults, ids
     description = reader.text(fields.get("description"), "description", longest=500) or ""
     risk = reader.word(fields.get("risk"), "risk", Risk) or defaults.risk
     enabled = reader.flag(fields.get("enabled"), "enabled")
+    mode = _read_mode(reader, fields.get("mode"))
     when = WhenReader(reader, names).condition(fields.get("when"))
     if not getattr(fields.get("when"), "value", None):
         reader.warn(node, "has no conditions: it matches every request")
@@ -68,7 +71,14 @@ def _read_rule(reader: Reader, node: Node, names: Names, defaults: Defaults, ids
     )
     if verdict is Verdict.REVIEW:
         rule = _read_review(reader, node, fields, names, defaults, rule)
-    return None if enabled is False else rule
+    return None if enabled is False else replace(rule, mode=mode)
+
+
+def _read_mode(reader: Reader, node: Node | None) -> RuleMode:
+    mode = reader.word(node, "mode", RuleMode) or RuleMode.ENFORCE
+    if node is not None and mode is RuleMode.SHADOW:
+        reader.warn(node, "mode shadow: the rule is recorded where it matches, and changes nothing")
+    return mode
 
 
 def _id_of(node: Node) -> str | None:
@@ -90,7 +100,7 @@ def _read_id(reader: Reader, node: Node | None, ids: dict[str, int]) -> str | No
     ):
         reader.problem(node, "id is made of letters, digits, '-', '_' and '.', and starts with a letter or digit")
     elif rule_id in RESERVED_IDS:
-        reader.problem(node, f"id {rule_id!r} is reserved for what the defaults decide")
+        reader.problem(node, f"id {rule_id!r} is reserved for hits that no rule makes")
     elif rule_id in ids:
         reader.problem(node, f"id {rule_id!r} is taken by the rule in line {ids[rule_id]}")
     else:

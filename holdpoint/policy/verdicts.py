@@ -8,7 +8,7 @@ the strictest outcome of a timeout. So adding a rule never makes anything less s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdpoint.model import (
     USUAL_TERMS,
@@ -29,7 +29,10 @@ _OUTCOMES = (OnTimeout.ALLOW, OnTimeout.ESCALATE, OnTimeout.REJECT)  # from the 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What one matching rule demands. ``position`` is its place in the document; ``patterns`` explain the match."""
+    """What one matching rule demands. ``position`` is its place in the document; ``patterns`` explain the match.
+
+    A ``shadow`` demands nothing: its ``verdict`` is allow, and only its ``hit`` says what it would have been.
+    """
 
     position: int
     hit: RuleHit
@@ -40,10 +43,11 @@ class Ruling:
     patterns: frozenset[int] = frozenset()
     replacement: str | None = None
     terms: ReviewTerms = USUAL_TERMS
+    shadow: bool = False
 
     @property
     def verdict(self) -> Verdict:
-        return self.hit.verdict
+        return Verdict.ALLOW if self.shadow else self.hit.verdict
 
 
 def merge(
@@ -57,12 +61,15 @@ def merge(
     spans = spans or {}
     ordered = sorted(rulings, key=lambda ruling: ruling.position)
     verdict = strictest(ordered)
-    hits = tuple(_with_spans(ruling, spans.get(ruling.position, ())) for ruling in ordered)
+    hits, shadows = (
+        tuple(_with_spans(ruling, spans.get(ruling.position, ())) for ruling in ordered if ruling.shadow is shadow)
+        for shadow in (False, True)
+    )
     risk = max((r.hit.risk for r in ordered if r.verdict is not Verdict.ALLOW), key=_height, default=Risk.LOW)
     reason = next((_reason(r.hit) for r in ordered if r.verdict is verdict is not Verdict.ALLOW), "")
     if verdict is not Verdict.REVIEW:
         kept = edits if edits and verdict is Verdict.MODIFY else {}
-        return Evaluation(verdict, hits, risk, version, edits=kept, reason=reason)
+        return Evaluation(verdict, hits, risk, version, edits=kept, reason=reason, shadows=shadows)
     reviews = [ruling for ruling in ordered if ruling.verdict is Verdict.REVIEW]
     return Evaluation(
         verdict,
@@ -76,6 +83,32 @@ def merge(
         edits=edits or {},
         reason=reason,
         terms=_merged_terms([ruling.terms for ruling in reviews]),
+        shadows=shadows,
+    )
+
+
+def with_review(evaluation: Evaluation, ruling: Ruling) -> Evaluation:
+    """``evaluation`` as if ``ruling``, a review, had matched too. What is blocked stays blocked."""
+    if evaluation.verdict is Verdict.BLOCK:
+        return evaluation
+    if evaluation.verdict is not Verdict.REVIEW:
+        evaluation = replace(
+            evaluation,
+            timeout_ms=ruling.timeout_ms,
+            on_timeout=ruling.on_timeout,
+            reason=_reason(ruling.hit),
+            terms=ruling.terms,
+        )
+    return replace(
+        evaluation,
+        verdict=Verdict.REVIEW,
+        hits=(*evaluation.hits, ruling.hit),
+        risk=max(evaluation.risk, ruling.hit.risk, key=_height),
+        requirements=_merged_requirements((*evaluation.requirements, *ruling.requirements)),
+        timeout_ms=min(evaluation.timeout_ms, ruling.timeout_ms),
+        escalations=_merged_escalations((*evaluation.escalations, *ruling.escalations)),
+        on_timeout=max(evaluation.on_timeout, ruling.on_timeout, key=_OUTCOMES.index),
+        terms=_merged_terms([evaluation.terms, ruling.terms]),
     )
 
 

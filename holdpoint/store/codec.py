@@ -29,6 +29,7 @@ from holdpoint.model import (
     Question,
     Requester,
     RuleHit,
+    Similar,
     State,
 )
 
@@ -38,6 +39,7 @@ _DECISION = TypeAdapter(Decision)
 _OUTCOME = TypeAdapter(Outcome)
 _CLAIM = TypeAdapter(Claim)
 _QUESTIONS = TypeAdapter(tuple[Question, ...])
+_SIMILAR = TypeAdapter(Similar)
 _REQUESTER = TypeAdapter(Requester)
 _KEY = TypeAdapter(KeyRecord)
 
@@ -158,6 +160,7 @@ def load_hold(fields: Mapping[bytes, bytes]) -> Hold:
         paused_ms=_optional_int(fields.get(b"paused_ms")),
         paused_for_ms=int(fields.get(b"paused_for_ms") or 0),
         reminded_ms=_optional_int(fields.get(b"reminded_ms")),
+        similar=load_similar(fields[b"similar"]) if fields.get(b"similar") else None,
     )
 
 
@@ -186,6 +189,14 @@ def claim_json(claim: Claim) -> bytes:
 
 def questions_json(questions: tuple[Question, ...]) -> bytes:
     return _QUESTIONS.dump_json(questions)
+
+
+def similar_json(similar: Similar) -> bytes:
+    return _SIMILAR.dump_json(similar)
+
+
+def load_similar(raw: bytes) -> Similar:
+    return _SIMILAR.validate_json(raw)
 
 
 def outcome_json(outcome: Outcome) -> bytes:

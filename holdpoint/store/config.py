@@ -143,8 +143,30 @@ class Config:
     async def _configure(
         self, key: str, field: str, seen: bytes, value: Argument, kind: EventKind, subject: str, data: bytes
     ) -> None:
-        answer = await self._client.script(
-            _CONFIGURE, [keys.REVISION, key, keys.EVENTS], [self._clock(), field, seen, value, kind, subject, data]
+        await configure(
+            self._client, key, field, seen, value, now_ms=self._clock(), kind=kind, subject=subject, data=data
         )
-        if answer != b"ok":
-            raise Conflict("somebody else changed it at the same moment")
+
+
+async def configure(
+    client: Client,
+    key: str,
+    field: str,
+    seen: bytes,
+    value: Argument,
+    *,
+    now_ms: int,
+    kind: EventKind,
+    subject: str,
+    data: bytes,
+) -> None:
+    """Set ``field`` of the configuration hash ``key`` to ``value`` (empty: delete it), with revision and event.
+
+    Raises:
+        Conflict: it is not ``seen`` (empty: not there) any more.
+    """
+    answer = await client.script(
+        _CONFIGURE, [keys.REVISION, key, keys.EVENTS], [now_ms, field, seen, value, kind, subject, data]
+    )
+    if answer != b"ok":
+        raise Conflict("somebody else changed it at the same moment")

@@ -7,13 +7,14 @@ Events without a hold are whole objects.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from holdpoint.model import Decision, Evaluation, EventKind, KeyRecord, Outcome, Query, Requester
+from holdpoint.model import Claim, Decision, Evaluation, EventKind, KeyRecord, Outcome, Query, Question, Requester
+from holdpoint.standing import BrokenGlass, Change, Grant
 from holdpoint.store.codec import Draft, to_json
 
 
@@ -67,6 +68,37 @@ def escalated(group: str, *, deadline_ms: int) -> bytes:
     return _members({"group": group, "deadline_ms": deadline_ms})
 
 
+def claimed(claim: Claim) -> bytes:
+    return _members({"claim": claim})
+
+
+def unclaimed(claim: Claim | None, *, by: str) -> bytes:
+    """``claim`` is the one that is over; ``by`` is "policy" when it has lapsed."""
+    return _members({"claim": claim, "by": by})
+
+
+def asked(question: Question, *, pauses: bool) -> bytes:
+    """``pauses``: the clock stands until the answer."""
+    return _members({"question": question, "pauses": pauses})
+
+
+def answered(question: Question, *, deadline_ms: int) -> bytes:
+    """The question with its answer, and the deadline that follows."""
+    return _members({"question": question, "deadline_ms": deadline_ms})
+
+
+def resumed(*, deadline_ms: int, paused_for_ms: int) -> bytes:
+    return _members({"deadline_ms": deadline_ms, "paused_for_ms": paused_for_ms})
+
+
+def justified(text: str, *, by: str) -> bytes:
+    return _members({"justification": text, "by": by})
+
+
+def reminded(*, deadline_ms: int) -> bytes:
+    return _members({"deadline_ms": deadline_ms})
+
+
 def ended(*, by: str, reason: str) -> bytes:
     return _members({"by": by, "reason": reason})
 
@@ -90,8 +122,13 @@ def request_entry(
     query: Query | None,
     evaluation: Evaluation | None,
     reason: str = "",
+    grant: str = "",
+    hold: str = "",
 ) -> Entry:
-    """``request.allowed``, ``request.blocked`` or ``request.refused``. ``query`` is None for what was not understood."""
+    """``request.allowed``, ``request.blocked`` or ``request.refused``. ``query`` is None for what was not understood.
+
+    ``grant`` is the one that let it pass, empty where the policy itself did; ``hold`` the hold that it came back to.
+    """
     data: dict[str, Any] = {
         "request": request,
         "requester": requester,
@@ -104,6 +141,10 @@ def request_entry(
         "evaluation": evaluation,
         "reason": reason,
     }
+    if grant:
+        data["grant"] = grant
+    if hold:
+        data["hold"] = hold
     if query is not None:
         data["model"] = query.model
         data["stream"] = query.stream
@@ -120,6 +161,17 @@ def card_shown(*, hold: str, rev: int, target: str, digest: str, view: str, at_m
     """``view`` is what the card showed, as plain text, masks applied; ``digest`` the text that it stood for."""
     data = {"hold": hold, "rev": rev, "target": target, "digest": digest, "view": view}
     return Entry("events", EventKind.CARD_SHOWN, hold, at_ms, to_json(data))
+
+
+def card_read(hold: str, *, by: str, digest: str, channel: str) -> bytes:
+    """``by`` has paged through everything that has ``digest``."""
+    return to_json({"hold": hold, "by": by, "digest": digest, "channel": channel})
+
+
+def card_revealed(hold: str, *, by: str, digest: str, channel: str, at_ms: int) -> Entry:
+    """``by`` saw what the policy masks in the text that has ``digest``."""
+    data = {"hold": hold, "by": by, "digest": digest, "channel": channel}
+    return Entry("events", EventKind.CARD_REVEALED, hold, at_ms, to_json(data))
 
 
 def policy_pushed(*, by: str, note: str, text: str, after: int) -> bytes:
@@ -142,5 +194,43 @@ def key_changed(record: KeyRecord, *, by: str) -> bytes:
     )
 
 
+def grant_made(grant: Grant) -> bytes:
+    return to_json({"grant": grant, "by": grant.by})
+
+
+def grant_revoked(grant: Grant) -> bytes:
+    return to_json({"grant": grant.id, "by": grant.revoked_by, "hold": grant.hold})
+
+
+def grant_use(*, request: str, requester: Requester, connection: str, digest: str, rules: Sequence[str]) -> bytes:
+    """The members that follow the number of the use, which the script knows."""
+    return _members(
+        {"request": request, "requester": requester, "connection": connection, "digest": digest, "rules": rules}
+    )
+
+
+def traffic_resumed(connection: str, *, by: str) -> bytes:
+    return to_json({"connection": connection, "by": by})
+
+
+def glass_reviewed(glass: BrokenGlass) -> bytes:
+    return to_json({"hold": glass.hold, "by": glass.reviewed_by, "broken_by": glass.by, "reason": glass.reason})
+
+
 def route_changed(*, group: str, channel: str, by: str) -> bytes:
     return to_json({"group": group, "channel": channel, "by": by})
+
+
+def change_proposed(change: Change) -> bytes:
+    """The whole change: of a policy, the new document."""
+    return to_json(change)
+
+
+def change_ended(change: Change, *, by: str) -> bytes:
+    """Who confirmed or dropped it. What it was stands in its proposal and, confirmed, in the event of its effect."""
+    return to_json({"change": change.id, "kind": change.kind, "proposed_by": change.by, "by": by})
+
+
+def app_changed(*, platform: str, place: str, name: str, scopes: Sequence[str], by: str) -> bytes:
+    """An installation of the app, or its end. Never with the token."""
+    return to_json({"platform": platform, "place": place, "name": name, "scopes": scopes, "by": by})

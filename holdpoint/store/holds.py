@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from holdpoint.clock import Clock
-from holdpoint.errors import Conflict
-from holdpoint.lifecycle import deadline_after_escalation, pending_due_ms
-from holdpoint.model import Decision, DecisionKind, EventKind, Hold, Outcome, State
+from holdpoint.errors import Conflict, NotFound
+from holdpoint.lifecycle import deadline_after_escalation, deadline_at, pending_due_ms
+from holdpoint.model import Decision, DecisionKind, EventKind, Hold, Outcome, Similar, State
+from holdpoint.standing import BrokenGlass
 from holdpoint.store import codec, events, keys
 from holdpoint.store.client import Argument, Client, Script, as_dict
 from holdpoint.store.codec import Draft, StoredResponse
@@ -22,6 +23,7 @@ from holdpoint.store.gateways import Gateways
 from holdpoint.store.reading import HoldReader
 
 TIMER = "timer"  # the channel of a decision that the deadline itself makes
+GLASS_WITHIN_MS = 300_000  # an approval for an emergency is not one for later
 
 _WHY = {b"late": "the deadline has passed", b"state": "the hold is in another state"}
 
@@ -35,6 +37,7 @@ _END = Script("end")
 _RELEASE = Script("release")
 _CLOSE = Script("close")
 _DELIVERED = Script("delivered")
+_NOTE_SIMILAR = Script("note_similar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,10 @@ class Lifetimes:
 
     retention_ms: int
     collect_within_ms: int
+
+    def ttl_ms(self, open_ms: int) -> int:
+        """How long Redis keeps a hold that may be pending for another ``open_ms``."""
+        return open_ms + self.collect_within_ms + self.retention_ms
 
 
 class Holds(HoldReader):
@@ -75,18 +82,19 @@ class Holds(HoldReader):
             "waiter": waiter,
             "asynchronous": int(draft.asynchronous),
         }
-        first_escalation = draft.evaluation.escalations[:1]
-        due = min([deadline, *(now + step.after_ms for step in first_escalation)])
+        new = codec.load_hold(_as_hash(fields) | {b"rev": b"1", b"state": b"pending"})
+        due = pending_due_ms(new)
         answer = await self._client.script(
             _HOLD,
             [keys.hold(hold_id), keys.state(State.PENDING), keys.DUE, keys.EVENTS, keys.same(same),
-             keys.idempotency(idem), keys.at(waiter)],
-            [hold_id, now, due, self._ttl_ms(deadline - now), int(idempotency_key is not None), int(bool(waiter)),
+             keys.idempotency(idem), keys.at(waiter),
+             keys.requests_of(draft.requester.owner or draft.requester.principal)],
+            [hold_id, now, due, self._lifetimes.ttl_ms(deadline - now), int(idempotency_key is not None), int(bool(waiter)),
              events.hold_created(draft, deadline_ms=deadline), *_pairs(fields)],
         )  # fmt: skip
         if answer != b"ok":
             raise Conflict("the Idempotency-Key stands for another hold")
-        return codec.load_hold(_as_hash(fields) | {b"rev": b"1", b"state": b"pending", b"due_ms": str(due).encode()})
+        return replace(new, due_ms=due)
 
     async def attach(self, hold: Hold, *, gateway: str) -> Hold:
         """Wait for ``hold`` from now on. A hold in a final state is returned as it is.
@@ -125,7 +133,8 @@ class Holds(HoldReader):
     async def decide(self, hold: Hold, decision: Decision, *, state: State, body: bytes | None) -> Hold:
         """Write ``decision``, and the ``state`` that follows from it (pending while the quorum is not reached).
 
-        ``body`` is the canonical body with the decision's edits, if it has any.
+        ``body`` is the canonical body with the decision's edits, if it has any. A decision that breaks the glass is put
+        down for review with it, and has to be collected within `GLASS_WITHIN_MS`.
 
         Raises:
             Conflict: the hold changed since it was read, is not pending, or its deadline has passed.
@@ -133,15 +142,20 @@ class Holds(HoldReader):
         now = self._clock()
         decisions = (*hold.decisions, decision)
         final = state is State.REJECTED
-        due = {State.PENDING: hold.due_ms, State.APPROVED: now + self._lifetimes.collect_within_ms}.get(state, "")
+        claim_ends = hold.claim is not None and hold.claim.by == decision.by
+        due = {
+            State.PENDING: pending_due_ms(replace(hold, claim=None) if claim_ends else hold),
+            State.APPROVED: now + (GLASS_WITHIN_MS if decision.glass else self._lifetimes.collect_within_ms),
+        }.get(state, "")
+        late_from = "" if decision.channel == TIMER else deadline_at(hold, now)
         await self._run(
             _DECIDE,
             [keys.hold(hold.id), keys.state(State.PENDING), keys.state(state), keys.DUE, keys.EVENTS,
-             keys.wake(hold.waiter)],
+             keys.wake(hold.waiter), keys.GLASS],
             [hold.id, now, hold.rev, state, due, codec.decisions_json(decisions), decision.result_digest, body or b"",
              int(bool(hold.waiter)), _decision_event(decision, state), events.decided(decision, body),
-             int(decision.channel == TIMER), self._lifetimes.retention_ms if final else "",
-             decision.reason if final else ""],
+             late_from, self._lifetimes.retention_ms if final else "", decision.reason if final else "",
+             int(claim_ends), codec.to_json(_broken(hold, decision)) if decision.glass else ""],
         )  # fmt: skip
         return await self.get(hold.id)
 
@@ -159,7 +173,7 @@ class Holds(HoldReader):
             _ESCALATE,
             [keys.hold(hold.id), keys.DUE, keys.EVENTS],
             [hold.id, now, hold.rev, after.escalated, deadline, pending_due_ms(after),
-             events.escalated(group, deadline_ms=deadline), self._ttl_ms(deadline - now)],
+             events.escalated(group, deadline_ms=deadline), self._lifetimes.ttl_ms(deadline - now)],
         )  # fmt: skip
         return replace(after, rev=hold.rev + 1, due_ms=pending_due_ms(after))
 
@@ -230,6 +244,17 @@ class Holds(HoldReader):
             _DELIVERED, [keys.hold(hold_id), keys.same(same), keys.at(gateway)], [hold_id, gateway]
         )  # fmt: skip
 
+    async def note_similar(self, hold_id: str, similar: Similar) -> Similar:
+        """Keep ``similar`` with the hold, unless something is noted already; returns what is.
+
+        Raises:
+            NotFound: there is no such hold (any more).
+        """
+        noted = await self._client.script(_NOTE_SIMILAR, [keys.hold(hold_id)], [codec.similar_json(similar)])
+        if noted is None:
+            raise NotFound(f"there is no hold {hold_id!r}")
+        return codec.load_similar(noted)
+
     async def forget(self, hold_id: str) -> None:
         """Take a hold that no longer exists off the timer's list and the indexes."""
         await self._client.pipeline(
@@ -256,16 +281,22 @@ class Holds(HoldReader):
     async def _run(self, script: Script, keys_: Sequence[str], arguments: Sequence[Argument]) -> None:
         answer = await self._client.script(script, keys_, arguments)
         if answer != b"ok":
-            raise Conflict(_WHY.get(answer, "the hold has changed"))
+            raise conflict(answer)
 
-    def _ttl_ms(self, open_ms: int) -> int:
-        return open_ms + self._lifetimes.collect_within_ms + self._lifetimes.retention_ms
+
+def conflict(answer: bytes) -> Conflict:
+    """What a script's refusal means."""
+    return Conflict(_WHY.get(answer, "the hold has changed"))
 
 
 def _decision_event(decision: Decision, state: State) -> EventKind:
     if decision.kind is DecisionKind.REJECT:
         return EventKind.HOLD_REJECTED
     return EventKind.HOLD_APPROVED if state is State.APPROVED else EventKind.HOLD_DECIDED
+
+
+def _broken(hold: Hold, decision: Decision) -> BrokenGlass:
+    return BrokenGlass(hold.id, decision.by, decision.name, decision.reason, decision.at_ms)
 
 
 def _new_id(now_ms: int) -> str:

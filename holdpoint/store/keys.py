@@ -23,7 +23,22 @@ REVISION = _TAG + "revision"  # int: grows with every change below
 POLICY_HEAD = _TAG + "policy:head"  # int: version of the policy in force
 POLICY_VERSIONS = _TAG + "policy:versions"  # hash: version to JSON (text, by, at_ms, note)
 API_KEYS = _TAG + "keys"  # hash: key id to JSON (KeyRecord; holds the SHA-256 of the key, never the key)
+CHANGES = _TAG + "changes"  # hash: change id to JSON (Change); waits for a second admin. Entries leave with their end
 ROUTES = _TAG + "routes"  # hash: "group\tchannel" to JSON (by, at_ms); routes that were added by command
+GRANTS = _TAG + "grants"  # hash: grant id to JSON (Grant). Entries leave a retention time after they have ended
+PAUSES = _TAG + "pauses"  # hash: connection ("*": all of them) to JSON (Pause). Entries leave with the resumption
+
+INSTALLATIONS = (
+    _TAG + "installations"
+)  # hash: "slack:T0123" to JSON (Installed; its token is locked). Leaves with the app
+
+# Reviews of what was done in haste. No TTL: entries leave a retention time after they were reviewed, not before.
+GLASS = _TAG + "glass"  # hash: hold id to JSON (BrokenGlass)
+
+# Cards. No TTL.
+QUIET = _TAG + "quiet"  # hash: principal to how much of their own requests they want to hear of
+FAILING = _TAG + "failing"  # hash: target that refuses cards to JSON (text, at_ms); leaves with the next success
+DIGESTS = _TAG + "digests"  # hash: target to the bundle that takes in holds there while it is pressed
 
 
 def hold(hold_id: str) -> str:
@@ -56,14 +71,34 @@ def wake(gateway: str) -> str:
     return f"{_TAG}wake:{gateway}"
 
 
+def requests_of(person: str) -> str:
+    """zset: the newest holds of one person's requests and of their agents', by creation time (ms). TTL: the newest's."""
+    return f"{_TAG}of:{person}"
+
+
 def at(gateway: str) -> str:
     """set: holds that a gateway process waits on or forwards. Empties with its work, or when its loss is swept."""
     return f"{_TAG}at:{gateway}"
 
 
+def read(hold_id: str) -> str:
+    """set: "digest principal" of who has read a whole text of the hold. TTL: the hold's, from the last reader on."""
+    return f"{_TAG}read:{hold_id}"
+
+
 def cards(hold_id: str) -> str:
     """hash: target ("slack:C0123") to JSON (CardPlace). TTL: renewed with every change, then retention."""
     return f"{_TAG}cards:{hold_id}"
+
+
+def grant_uses(grant_id: str) -> str:
+    """hash: request id to the number of the use that let it pass. TTL: retention after the grant's own end."""
+    return f"{_TAG}grant:{grant_id}:uses"
+
+
+def confirmation(token: str) -> str:
+    """string: JSON of one question to one person (confirmations.py). TTL: five minutes from the question."""
+    return f"{_TAG}confirm:{token}"
 
 
 def lease(name: str) -> str:
@@ -79,3 +114,33 @@ def session(digest: str) -> str:
 def sign_in_failures(address: str) -> str:
     """int: failed sign-ins from one address. TTL: one minute from the last."""
     return f"{_TAG}failures:{address}"
+
+
+def bundle(bundle_id: str) -> str:
+    """hash: one card that stands for several holds (kind, target, their ids). TTL: that of `cards`."""
+    return f"{_TAG}bundle:{bundle_id}"
+
+
+def equals(fingerprint: str) -> str:
+    """hash: target to the hold of one requester, connection and digest that got its card there last. TTL as `cards`."""
+    return f"{_TAG}equals:{fingerprint}"
+
+
+def offer(bundle_id: str, mark: str) -> str:
+    """string: JSON of the holds and digests that one drawing of a bundle offers. TTL: a day beyond their deadlines."""
+    return f"{_TAG}bundle:{bundle_id}:{mark}"
+
+
+def said(owner: str) -> str:
+    """set: what was said in the threads of a hold's or bundle's cards, or is being said. TTL: that of `cards`."""
+    return f"{_TAG}said:{owner}"
+
+
+def installing(digest: str) -> str:
+    """string: an installation that was begun (ms), by the SHA-256 of its secret. TTL: as long as it may take."""
+    return f"{_TAG}installing:{digest}"
+
+
+def seen(kind: str, delivery: str) -> str:
+    """string: a delivery of a platform that was handled. TTL: one hour."""
+    return f"{_TAG}seen:{kind}:{delivery}"

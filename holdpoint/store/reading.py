@@ -77,6 +77,18 @@ class HoldReader:
         more = len(ordered) > limit
         return loaded, f"{page[-1][0]}-{page[-1][1]}" if more else None
 
+    async def revs(self, state: State, *, limit: int) -> dict[str, int]:
+        """The newest holds in ``state`` by id, each with its ``rev``: for who has read them before."""
+        rows = await self._client.command("ZREVRANGE", keys.state(state), 0, limit - 1)
+        ids = [raw.decode() for raw in rows]
+        found = await self._client.pipeline([("HGET", keys.hold(hold_id), "rev") for hold_id in ids]) if ids else []
+        return {hold_id: int(rev) for hold_id, rev in zip(ids, found, strict=True) if rev is not None}
+
+    async def of_person(self, person: str, *, limit: int) -> Page:
+        """The newest holds (50 at most) of requests that ``person`` answers for: their own, and those of their agents."""
+        ids = await self._client.command("ZREVRANGE", keys.requests_of(person), 0, limit - 1)
+        return await self.get_many([raw.decode() for raw in ids])
+
     async def get_many(self, ids: Sequence[str]) -> Page:
         """Those of the holds that still exist, in the given order."""
         rows = await self._client.pipeline([("HGETALL", keys.hold(hold_id)) for hold_id in ids]) if ids else []

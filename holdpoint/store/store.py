@@ -1,7 +1,8 @@
 """The store: one door to everything that the processes share in Redis.
 
-``holds`` what waits · ``outbox`` what happened · ``gateways`` who waits · ``config`` policy, keys, routes · ``cards``
-where cards stand · ``leases`` who does what. Each change of a hold is one Lua script (``lua/``).
+``holds`` what waits · ``talk`` what people say about it · ``outbox`` what happened · ``gateways`` who waits · ``config`` policy, keys, routes · ``grants``,
+``pauses``, ``glass`` what people put in force beside the policy · ``cards``
+where cards stand · ``bundles`` cards for several holds · ``quiet`` who wants to hear what · ``leases`` who does what. Each change of a hold is one Lua script (``lua/``).
 """
 
 from __future__ import annotations
@@ -10,14 +11,24 @@ from typing import Self
 
 from holdpoint.clock import Clock
 from holdpoint.settings import Settings
+from holdpoint.store.bundles import Bundles
 from holdpoint.store.cards import Cards
+from holdpoint.store.changes import Changes
 from holdpoint.store.client import Client
 from holdpoint.store.config import Config
+from holdpoint.store.confirmations import Confirmations
 from holdpoint.store.gateways import Gateways
+from holdpoint.store.glass import Glass
+from holdpoint.store.grants import Grants
 from holdpoint.store.holds import Holds, Lifetimes
+from holdpoint.store.installations import Installations
 from holdpoint.store.leases import Leases
 from holdpoint.store.outbox import Outbox
+from holdpoint.store.pauses import Pauses
+from holdpoint.store.quiet import QuietSettings
+from holdpoint.store.seen import Seen
 from holdpoint.store.sessions import Sessions
+from holdpoint.store.talk import Talk
 
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
@@ -31,10 +42,20 @@ class Store:
         self.gateways = Gateways(client, clock=clock)
         self.holds = Holds(client, clock=clock, lifetimes=lifetimes, gateways=self.gateways)
         self.outbox = Outbox(client)
+        self.talk = Talk(client, clock=clock, lifetimes=lifetimes, outbox=self.outbox)
         self.config = Config(client, clock=clock)
+        self.changes = Changes(client, clock=clock)
+        self.confirmations = Confirmations(client)
+        self.grants = Grants(client, clock=clock, retention_ms=lifetimes.retention_ms)
+        self.pauses = Pauses(client, clock=clock)
+        self.glass = Glass(client, clock=clock, retention_ms=lifetimes.retention_ms)
         self.cards = Cards(client, clock=clock)
+        self.bundles = Bundles(client, clock=clock)
+        self.quiet = QuietSettings(client)
         self.leases = Leases(client)
         self.sessions = Sessions(client, clock=clock)
+        self.installations = Installations(client, clock=clock)
+        self.seen = Seen(client)
 
     @classmethod
     async def open(

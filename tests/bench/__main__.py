@@ -14,7 +14,7 @@ from pathlib import Path
 import uvloop
 
 from holdpoint.embedded import find_server
-from tests.bench import cards, throughput, waiting
+from tests.bench import cards, slack, throughput, waiting
 from tests.bench.children import Failed
 from tests.bench.load import Generator, choose
 from tests.bench.machine import Cores, allow_many_files, busyness, describe, disk_sync_seconds, pin
@@ -22,7 +22,12 @@ from tests.bench.plan import FULL, QUICK, TINY, Plan
 from tests.bench.report import Section, document, milliseconds
 
 Measure = Callable[[Plan, Cores, Generator], Awaitable[list[Section]]]
-PARTS: dict[str, Measure] = {"throughput": throughput.measure, "waiting": waiting.measure, "cards": cards.measure}
+PARTS: dict[str, Measure] = {
+    "throughput": throughput.measure,
+    "waiting": waiting.measure,
+    "cards": cards.measure,
+    "slack": slack.measure,
+}
 _MOST_SECONDS = {"full": 900, "quick": 240, "tiny": 100}  # then something hangs
 
 

@@ -68,6 +68,17 @@ def test_cards_are_drawn_and_posted() -> None:
     assert float(row(lines, "only drawn")[1].replace(",", "")) > 0
 
 
+def test_a_flood_and_clicks_go_through_slack() -> None:
+    lines = run_bench("--only", "slack")
+    for what in ("every hold is on a card (5 cards)", "all decided at once: every card says so"):
+        assert float(row(lines, what)[-1]) > 0
+    for what in (
+        "clicked → acknowledged (the decision is in Redis)",
+        "clicked → card and requester's message updated",
+    ):
+        assert row(lines, what)[0] == "5"
+
+
 def generators() -> list[str]:
     return ["own", "wrk"] if shutil.which("wrk") else ["own"]
 

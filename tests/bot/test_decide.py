@@ -11,10 +11,30 @@ import pytest
 from bot.decide import Decider
 from holdpoint import canonical
 from holdpoint.clock import now_ms
-from holdpoint.errors import BadEdit, DecisionError, MayNotDecide, NotFound, StoreUnavailable, TooLate, WrongDigest
+from holdpoint.errors import (
+    BadEdit,
+    DecisionError,
+    MayNotDecide,
+    NotFound,
+    NotRead,
+    StoreUnavailable,
+    TooLate,
+    WrongDigest,
+)
 from holdpoint.live import Live
 from holdpoint.metrics import Metrics
-from holdpoint.model import DecisionKind, Edit, EventKind, Hold, PartRole, Requester, Requirement, State
+from holdpoint.model import (
+    DecisionKind,
+    Edit,
+    EventKind,
+    Hold,
+    PartRole,
+    Requester,
+    Requirement,
+    ReviewTerms,
+    Risk,
+    State,
+)
 from holdpoint.store import Store
 from tests.bot.world import World, conversation, make_world
 from tests.conftest import MovingClock
@@ -27,11 +47,25 @@ PROMPT = "messages/0/content"
 
 
 async def decide(
-    world: World, hold: Hold, who: str, kind: DecisionKind = APPROVE, *, edits: Sequence[Edit] = (), digest: str | None = None, reason: str = ""
-) -> Hold:  # fmt: skip
+    world: World,
+    hold: Hold,
+    who: str,
+    kind: DecisionKind = APPROVE,
+    *,
+    edits: Sequence[Edit] = (),
+    digest: str | None = None,
+    reason: str = "",
+    seen_whole: bool = True,
+) -> Hold:
     reviewer = await world.who(who)
     return await world.decider.decide(
-        hold.id, reviewer, kind, digest=hold.digest if digest is None else digest, edits=edits, reason=reason
+        hold.id,
+        reviewer,
+        kind,
+        digest=hold.digest if digest is None else digest,
+        edits=edits,
+        reason=reason,
+        seen_whole=seen_whole,
     )
 
 
@@ -320,3 +354,83 @@ async def test_a_rule_that_is_pushed_while_a_request_waits_stops_its_approval(wo
         await decide(world, hold, SAM)
     assert (await world.store.holds.get(hold.id)).state is State.PENDING
     assert (await decide(world, hold, SAM, REJECT)).state is State.REJECTED
+
+
+# What was shown
+
+
+@pytest.mark.promise(2)
+@pytest.mark.parametrize("edits", [[], [Edit(PROMPT, "the weather")]], ids=["as it is", "edited"])
+async def test_at_high_risk_a_cut_text_is_approved_by_who_has_read_all_of_it(world: World, edits: list[Edit]) -> None:
+    hold = await world.hold("the password")
+    with pytest.raises(NotRead, match="View full"):
+        await decide(world, hold, SAM, edits=edits, seen_whole=False)
+    await world.store.talk.read(hold.id, by=KIM, digest=hold.digest, channel="slack")
+    await world.store.talk.read(hold.id, by=SAM, digest="0" * 64, channel="slack")
+    with pytest.raises(NotRead):
+        await decide(world, hold, SAM, edits=edits, seen_whole=False)
+    assert await world.store.holds.get(hold.id) == hold
+    await world.store.talk.read(hold.id, by=SAM, digest=hold.digest, channel="slack")
+    assert (await decide(world, hold, SAM, edits=edits, seen_whole=False)).state is State.APPROVED
+
+
+@pytest.mark.promise(2)
+async def test_who_has_read_the_former_text_has_not_read_the_edited_one(world: World) -> None:
+    draft = conversation((PartRole.USER, "the password"), requirements=(Requirement("security", 2),))
+    hold = await world.hold_draft(draft)
+    await world.store.talk.read(hold.id, by=SAM, digest=hold.digest, channel="slack")
+    edited = await decide(world, hold, KIM, edits=[Edit(PROMPT, "the weather")])
+    with pytest.raises(NotRead):
+        await decide(world, edited, SAM, seen_whole=False)
+
+
+@pytest.mark.parametrize("risk", [Risk.LOW, Risk.MEDIUM])
+async def test_at_lower_risk_the_card_is_enough(world: World, risk: Risk) -> None:
+    hold = await world.hold_draft(conversation((PartRole.USER, "the password"), risk=risk))
+    assert (await decide(world, hold, SAM, seen_whole=False)).state is State.APPROVED
+
+
+async def test_nobody_has_to_read_on_to_reject(world: World) -> None:
+    hold = await world.hold()
+    assert (await decide(world, hold, SAM, REJECT, seen_whole=False)).state is State.REJECTED
+
+
+async def test_who_may_not_decide_is_told_so_and_not_to_read(world: World) -> None:
+    with pytest.raises(MayNotDecide, match="Only security"):
+        await decide(world, await world.hold(), LENA, seen_whole=False)
+
+
+# Edits that somebody else has to confirm
+
+
+@pytest.mark.promise(5)
+async def test_an_edit_is_confirmed_by_somebody_else(world: World) -> None:
+    draft = conversation((PartRole.USER, "the password"), terms=ReviewTerms(confirm_edits=True))
+    hold = await world.hold_draft(draft)
+    edited = await decide(world, hold, SAM, edits=[Edit(PROMPT, "the weather")])
+    assert edited.state is State.PENDING
+    assert (await decide(world, edited, SAM)).state is State.PENDING, "not by who edited it"
+    with pytest.raises(MayNotDecide):
+        await decide(world, edited, LENA)
+    assert (await decide(world, edited, KIM)).state is State.APPROVED
+
+
+async def test_a_text_that_nobody_edited_needs_no_confirmation(world: World) -> None:
+    draft = conversation((PartRole.USER, "the password"), terms=ReviewTerms(confirm_edits=True))
+    assert (await decide(world, await world.hold_draft(draft), SAM)).state is State.APPROVED
+
+
+@pytest.mark.promise(1)
+async def test_an_edit_into_a_rule_that_has_edits_confirmed_is_refused(world: World) -> None:
+    hold = await world.hold("the password")
+    head = await world.store.config.policy()
+    assert head is not None
+    rule = (
+        "  - {id: weather, description: Careful, verdict: review, when: {prompt: {matches: [weather]}},"
+        " reviewers: [{group: security, approvals: 1}], confirm_edits: true}\n"
+    )
+    await world.store.config.push_policy(head.text.replace("rules:\n", f"rules:\n{rule}", 1), expect=1, by="test")
+    await world.live.look()
+    with pytest.raises(BadEdit, match=r"somebody else to confirm it.*rule weather"):
+        await decide(world, hold, SAM, edits=[Edit(PROMPT, "the weather")])
+    assert (await decide(world, hold, SAM, edits=[Edit(PROMPT, "the time")])).state is State.APPROVED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,10 +11,13 @@ from dataclasses import replace
 import pytest
 
 from bot.drawer import NEWS_MS, SETTLED_AFTER_MS, Drawer, NobodyThere, Posted
+from bot.platform import AccessLost
 from holdpoint.errors import ChannelRefused, ChannelUnavailable
 from holdpoint.live import Live
-from holdpoint.model import Hold, Requester, State
-from holdpoint.store import Store
+from holdpoint.model import Hold, Question, Requester, State
+from holdpoint.store import CardPlace, Store
+from holdpoint.store.cards import installation
+from holdpoint.store.quiet import Quiet
 from tests.bot.board import Board
 from tests.conftest import MovingClock
 from tests.support.builders import make_decision, make_draft
@@ -48,8 +52,12 @@ def drawer(store: Store, live: Live, clock: MovingClock) -> Callable[[Board], Dr
     return lambda board: Drawer(store, live, board, clock=clock)
 
 
+_numbers = itertools.count()
+
+
 async def held(store: Store, requester: Requester | None = None) -> Hold:
-    draft = make_draft()
+    """A hold that is like no other one."""
+    draft = make_draft(prompt=f"what is admin password {next(_numbers)}")
     if requester is not None:
         draft = replace(draft, requester=requester)
     return await store.holds.hold(draft, gateway="g1", idempotency_key=None)
@@ -200,3 +208,126 @@ async def test_a_route_that_was_added_a_moment_ago_counts(store: Store, drawer: 
     board = Board()
     await drawer(board).draw(hold.id)
     assert board.texts("teams:new") == ["pending 0"]
+
+
+@pytest.mark.parametrize("quiet", list(Quiet))
+async def test_the_requester_hears_of_what_they_want_to_hear(
+    store: Store, drawer: Callable[[Board], Drawer], quiet: Quiet
+) -> None:
+    board = Board()
+    await store.quiet.set("Dana@example.com", quiet)
+    decided, asked = await held(store), await held(store)
+    for hold in (decided, asked):
+        await drawer(board).draw(hold.id)
+    assert board.texts(DM) == (["pending 0"] * 2 if quiet is Quiet.ALL else [])
+    await approve(store, decided)
+    await store.talk.ask(asked, Question("q1", "s@example.com", "Sam", "why?", asked.created_ms), pauses=False)
+    for hold in (decided, asked):
+        await drawer(board).draw(hold.id)
+    assert board.texts(DM) == ([] if quiet is Quiet.NONE else ["approved 1", "pending 0"])
+    assert board.texts("teams:one") == ["approved 1", "pending 0"]
+
+
+async def test_quiet_is_off_until_somebody_asks_for_it(store: Store) -> None:
+    assert await store.quiet.get("dana@example.com") is Quiet.ALL
+    await store.quiet.set("dana@example.com", Quiet.NONE)
+    assert await store.quiet.get("DANA@example.com") is Quiet.NONE
+    await store.quiet.set("dana@example.com", Quiet.ALL)
+    assert await store.quiet.get("dana@example.com") is Quiet.ALL
+
+
+async def test_who_goes_quiet_keeps_true_messages(store: Store, drawer: Callable[[Board], Drawer]) -> None:
+    board = Board()
+    hold = await held(store)
+    await drawer(board).draw(hold.id)
+    await store.quiet.set("dana@example.com", Quiet.NONE)
+    await approve(store, hold)
+    await drawer(board).draw(hold.id)
+    assert board.texts(DM) == ["approved 1"]
+
+
+async def test_what_the_first_card_needs_is_prepared_before_it(store: Store, live: Live, clock: MovingClock) -> None:
+    board, prepared = Board(), list[str]()
+
+    async def prepare(hold: Hold) -> Hold:
+        assert board.messages == {}
+        prepared.append(hold.id)
+        return hold
+
+    one = Drawer(store, live, board, clock=clock, prepare=prepare)
+    hold = await held(store)
+    await one.draw(hold.id)
+    await one.draw(hold.id)
+    await one.draw(hold.id, may_post=False)
+    assert prepared == [hold.id]
+
+
+async def test_a_message_that_was_deleted_is_posted_again_by_who_may_post(
+    store: Store, drawer: Callable[[Board], Drawer]
+) -> None:
+    board = Board()
+    leader, follower = drawer(board), drawer(board)
+    hold = await held(store)
+    await leader.draw(hold.id)
+    board.messages.clear()
+    hold = await store.holds.decide(hold, make_decision(hold), state=State.PENDING, body=None)
+    await leader.draw(hold.id)
+    assert board.texts("teams:one") == ["pending 1"]
+    board.messages.clear()
+    hold = await store.holds.decide(hold, make_decision(hold, by="kim"), state=State.PENDING, body=None)
+    await follower.draw(hold.id, may_post=False)
+    assert board.messages == {}
+    await leader.draw(hold.id)
+    assert sorted(board.texts("teams:one") + board.texts("teams:two")) == ["pending 2", "pending 2"]
+
+
+async def test_a_change_that_matters_is_urgent_and_another_is_not(
+    store: Store, drawer: Callable[[Board], Drawer], clock: MovingClock
+) -> None:
+    board = Board()
+    one = drawer(board)
+    hold = await held(store)
+    await one.draw(hold.id)
+    for target in (DM, "teams:one", "teams:two"):  # nothing has happened, but a template has changed
+        place = (await store.cards.all(hold.id))[target]
+        await store.cards.posted(hold.id, target, place=replace(place, shown="another look"))
+    await one.draw(hold.id)
+    assert board.urgent == [False] * 3
+    await approve(store, hold)
+    await one.draw(hold.id)
+    assert board.urgent[3:] == [True] * 3
+
+
+async def test_lost_access_waits_and_is_said_once(
+    store: Store, drawer: Callable[[Board], Drawer], caplog: pytest.LogCaptureFixture
+) -> None:
+    board = Board()
+    one = drawer(board)
+    for target in ("teams:one", "teams:two", DM):
+        board.fail[target] = [AccessLost("token_revoked", retry_after_seconds=30) for _ in range(2)]
+    hold = await held(store)
+    for _ in range(2):
+        with pytest.raises(AccessLost):
+            await one.draw(hold.id)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert [(each.target, each.text) for each in await store.cards.failing()] == [("teams", "token_revoked")]
+    await one.draw(hold.id)
+    assert board.texts("teams:one") == ["pending 0"]
+    assert await store.cards.failing() == []
+
+
+async def test_a_place_that_has_become_another_one_is_left_alone(store: Store) -> None:
+    await store.cards.intend("h1", "teams:one", intent="new")
+    stale = CardPlace(intent="old", intended_ms=1, message="m1")
+    assert not await store.cards.posted("h1", "teams:one", place=stale)
+    assert (await store.cards.all("h1"))["teams:one"].intent == "new"
+    assert await store.cards.posted("h1", "teams:one", place=stale, seen="new")
+    assert (await store.cards.get("h1", "teams:one")) == stale
+
+
+@pytest.mark.parametrize(
+    ("target", "installed"),
+    [("slack:C1", "slack"), ("slack:T1/C1", "slack:T1"), ("slack:dm:a/b@example.com", "slack"), ("web", "web")],
+)
+def test_what_a_target_is_reached_by(target: str, installed: str) -> None:
+    assert installation(target) == installed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
@@ -60,15 +61,21 @@ def start(store: Store, live: Live, clock: MovingClock, tasks: Tasks) -> Start:
     numbers = iter(range(100))
 
     async def begin(board: Board) -> Notifier:
-        notifier = Notifier(store, Drawer(store, live, board, clock=clock), holder=f"bot-{next(numbers)}")
+        notifier = Notifier(
+            store, live, Drawer(store, live, board, clock=clock), holder=f"bot-{next(numbers)}", clock=clock
+        )
         tasks.start("notifier", notifier.run())
         return notifier
 
     return begin
 
 
+_numbers = itertools.count()
+
+
 async def held(store: Store, requester: Requester | None = None) -> Hold:
-    draft = make_draft()
+    """A hold that is like no other one."""
+    draft = make_draft(prompt=f"what is admin password {next(_numbers)}")
     if requester is not None:
         draft = replace(draft, requester=requester)
     return await store.holds.hold(draft, gateway="g1", idempotency_key=None)
@@ -249,7 +256,7 @@ async def test_redis_may_be_away_for_a_while(redis_server: RedisServer, clock: M
     live = Live(store, clock=clock)
     await live.look()
     board = Board()
-    notifier = Notifier(store, Drawer(store, live, board, clock=clock), holder="bot")
+    notifier = Notifier(store, live, Drawer(store, live, board, clock=clock), holder="bot", clock=clock)
     tasks.start("notifier", notifier.run())
     first = await held(store)
     await acknowledged(store)

@@ -78,3 +78,12 @@ def test_diff_lines() -> None:
 def test_a_huge_diff_is_one_block() -> None:
     lines = diff_lines("a\n" * 3000, "b\n" * 3000)
     assert [line.change for line in lines[:3001]] == [Change.REMOVED] * 3001
+
+
+def test_without_filling_up_only_what_matched_stays() -> None:
+    whole = (Segment("x" * 500), Segment("SECRET", marked=True), Segment("y" * 500))
+    shown, cut = shorten(whole, 10_000, fill=False)
+    assert [s.text for s in shown if not s.gap] == ["x" * 120, "SECRET", "y" * 120]
+    assert cut == 760
+    unmarked, all_of_it = shorten((Segment("x" * 5),), 100, fill=False)
+    assert (all_of_it, [s.gap for s in unmarked]) == (5, [True])

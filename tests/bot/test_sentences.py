@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.sentences import already_sentence, counted, duration, state_sentence, timeline
+from bot.sentences import already_sentence, counted, duration, end_reason, glass_sentence, size, state_sentence, took
 from holdpoint.model import DecisionKind, Edit, Hold, State
 from holdpoint.store import Store
 from tests.support.builders import hold_in, make_decision
@@ -72,8 +72,35 @@ async def test_who_comes_late_is_told_who_was_first(pending: Hold) -> None:
     assert said == "Already approved by Sam (sam@example.com) 3.0 s ago"
 
 
-async def test_reasons_in_the_timeline_are_cleaned(pending: Hold) -> None:
-    hold = decided(pending, DecisionKind.REJECT, State.REJECTED, reason="hunter2")
-    lines = timeline(hold, clean=lambda text: text.replace("hunter2", "⟦secret⟧"))
-    assert [line.text for line in lines] == ["Held by the policy", "Rejected by Sam (sam@example.com) from the web"]
-    assert lines[-1].note == "⟦secret⟧"
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (1_000, "1.0 kB"), (2_318, "2.3 kB"), (999_949, "999.9 kB"),
+     (999_950, "1.0 MB"), (12_340_000, "12.3 MB")],
+)  # fmt: skip
+def test_size(count: int, expected: str) -> None:
+    assert size(count) == expected
+
+
+async def test_how_long_the_decision_took(pending: Hold) -> None:
+    assert took(pending) == ""
+    assert took(decided(pending, DecisionKind.REJECT, State.REJECTED)) == "42 s"
+    expired = replace(pending, state=State.EXPIRED, closed_ms=pending.created_ms + 600_000)
+    assert took(expired) == "10 min"
+    # Approved after 42 s, never collected: what counts is when it ended, as nobody's decision ended it.
+    uncollected = replace(decided(pending, DecisionKind.APPROVE, State.EXPIRED), closed_ms=pending.created_ms + 660_000)
+    assert took(uncollected) == "11 min"
+
+
+async def test_the_reason_is_that_of_the_end(pending: Hold) -> None:
+    assert end_reason(pending) == ""
+    assert end_reason(decided(pending, DecisionKind.REJECT, State.REJECTED, reason="no")) == "no"
+    withdrawn = replace(pending, state=State.CANCELLED, close_reason="withdrawn")
+    assert end_reason(withdrawn) == "withdrawn"
+
+
+async def test_broken_glass_is_said_in_every_sentence(pending: Hold) -> None:
+    broken = decided(pending, DecisionKind.APPROVE, State.APPROVED, glass=True)
+    assert glass_sentence(pending) == glass_sentence(decided(pending, DecisionKind.APPROVE, State.APPROVED)) == ""
+    assert glass_sentence(broken).startswith("Sam (sam@example.com) broke the glass")
+    said = state_sentence(broken, waiting_for="", clean=str)
+    assert said == "Approved by Sam, who broke the glass, from the web after 42 s"

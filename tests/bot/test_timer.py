@@ -6,7 +6,7 @@ import pytest
 
 from bot.timer import LOST, NOT_BACK, NOT_COLLECTED, NOT_DECIDED, Timer
 from holdpoint.metrics import Metrics
-from holdpoint.model import EventKind, Hold, OnTimeout, State
+from holdpoint.model import Escalation, EventKind, Hold, OnTimeout, Question, ReviewTerms, State
 from holdpoint.store import Store
 from tests.conftest import MovingClock
 from tests.support.builders import hold_in, make_draft, make_evaluation
@@ -46,6 +46,107 @@ async def test_a_hold_escalates_and_then_expires(store: Store, timer: Timer, clo
     await timer.look()
     expired = await store.holds.get(hold.id)
     assert (expired.state, expired.close_reason) == (State.EXPIRED, NOT_DECIDED)
+
+
+async def test_reviewers_are_reminded_once_at_half_of_the_time(store: Store, clock: MovingClock) -> None:
+    hold = await new(store, escalations=())
+    timers = [Timer(store, clock=clock, metrics=Metrics(), abandon_grace_ms=0) for _ in range(4)]
+    for seconds in (299, 1, 100, 199):
+        clock.forward(seconds=seconds)
+        await asyncio.gather(*(timer.look() for timer in timers))
+    assert (await kinds(store))[hold.id] == [EventKind.HOLD_CREATED, EventKind.HOLD_REMINDED]
+    reminded = await store.holds.get(hold.id)
+    assert reminded.reminded_ms == hold.created_ms + 300_000
+    assert reminded.due_ms == reminded.deadline_ms
+
+
+async def test_nobody_is_reminded_who_is_not_to_be(store: Store, timer: Timer, clock: MovingClock) -> None:
+    quiet = await new(store, escalations=(), terms=ReviewTerms(remind=False))
+    called = await new(store, escalations=(Escalation(100_000, "platform-leads"),))
+    for seconds in (100, 200, 299):
+        clock.forward(seconds=seconds)
+        await timer.look()
+    told = await kinds(store)
+    assert told[quiet.id] == [EventKind.HOLD_CREATED]
+    assert told[called.id] == [EventKind.HOLD_CREATED, EventKind.HOLD_ESCALATED]
+
+
+async def test_a_claim_lapses(store: Store, timer: Timer, clock: MovingClock) -> None:
+    hold = await new(store)
+    claimed = await store.talk.claim(hold, by="sam@example.com", name="Sam", until_ms=clock.ms + 60_000)
+    clock.forward(seconds=59)
+    await timer.look()
+    assert (await store.holds.get(hold.id)).claim == claimed.claim
+    clock.forward(seconds=1)
+    await timer.look()
+    freed = await store.holds.get(hold.id)
+    assert (freed.claim, freed.due_ms) == (None, hold.due_ms)
+    (*_, event) = await store.outbox.follow("events", after="0-0", block_ms=1)
+    assert (event.kind, event.data["by"]) == (EventKind.HOLD_UNCLAIMED, "policy")
+
+
+async def ask(store: Store, hold: Hold) -> Hold:
+    question = Question("q1", by="sam@example.com", name="Sam", text="why?", at_ms=hold.created_ms)
+    return await store.talk.ask(hold, question, pauses=True)
+
+
+async def test_while_the_clock_stands_nobody_is_late(store: Store, timer: Timer, clock: MovingClock) -> None:
+    """Neither reminder nor escalation nor deadline; after the answer all of them, later by the time that it stood."""
+    hold = await new(store)
+    clock.forward(seconds=200)
+    await ask(store, hold)
+    for _ in range(5):
+        clock.forward(seconds=110)
+        await timer.look()
+    waiting = await store.holds.get(hold.id)
+    assert (waiting.state, waiting.escalated) == (State.PENDING, 0)
+    await store.talk.answer(waiting, question="q1", text="because", by="dana@example.com")
+    for seconds, escalated in ((99, 0), (1, 1), (299, 1)):
+        clock.forward(seconds=seconds)
+        await timer.look()
+        assert (await store.holds.get(hold.id)).escalated == escalated
+    clock.forward(seconds=1)
+    await timer.look()
+    assert (await store.holds.get(hold.id)).state is State.EXPIRED
+
+
+async def test_a_question_that_nobody_answers_stops_the_clock_no_longer_than_the_timeout(
+    store: Store, timer: Timer, clock: MovingClock
+) -> None:
+    hold = await new(store, on_timeout=OnTimeout.REJECT, escalations=())
+    await ask(store, hold)
+    clock.forward(seconds=599)
+    await timer.look()
+    assert (await store.holds.get(hold.id)).paused_ms is not None
+    clock.forward(seconds=1)
+    await timer.look()
+    resumed = await store.holds.get(hold.id)
+    assert (resumed.paused_ms, resumed.deadline_ms) == (None, clock.ms + 600_000)
+    for seconds in (300, 300):
+        clock.forward(seconds=seconds)
+        await timer.look()
+    assert (await kinds(store))[hold.id] == [
+        EventKind.HOLD_CREATED, EventKind.HOLD_ASKED, EventKind.HOLD_RESUMED, EventKind.HOLD_REMINDED,
+        EventKind.HOLD_EXPIRED,
+    ]  # fmt: skip
+
+
+async def test_bots_that_were_away_catch_up_step_by_step(store: Store, timer: Timer, clock: MovingClock) -> None:
+    hold = await ask(store, await new(store, on_timeout=OnTimeout.ALLOW, escalations=()))
+    clock.forward(seconds=10_000)
+    for _ in range(3):
+        await timer.look()
+    approved = await store.holds.get(hold.id)
+    assert (approved.state, approved.paused_for_ms) == (State.APPROVED, 600_000)
+
+
+async def test_who_left_is_not_waited_for_because_of_a_question(store: Store, timer: Timer, clock: MovingClock) -> None:
+    hold = await ask(store, await new(store))
+    await store.holds.leave(hold.id, gateway="g#1", grace_ms=120_000)
+    clock.forward(seconds=120)
+    await timer.look()
+    cancelled = await store.holds.get(hold.id)
+    assert (cancelled.state, cancelled.close_reason) == (State.CANCELLED, NOT_BACK)
 
 
 async def test_silence_is_consent_only_where_the_rule_says_so(store: Store, timer: Timer, clock: MovingClock) -> None:

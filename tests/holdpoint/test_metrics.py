@@ -20,6 +20,7 @@ def filled() -> Metrics:
     metrics = Metrics()
     metrics.requests["demo", Verdict.ALLOW] += 2
     metrics.refusals[RefusalCode.BLOCKED] += 1
+    metrics.granted["demo"] += 4
     metrics.decisions["slack", DecisionKind.APPROVE] += 1
     metrics.errors["proxy"] += 1
     metrics.upstream_seconds["demo"].observe(0.02)
@@ -38,6 +39,7 @@ def filled() -> Metrics:
     [
         ("holdpoint_requests_total", (("connection", "demo"), ("verdict", "allow")), 2),
         ("holdpoint_refusals_total", (("code", "blocked"),), 1),
+        ("holdpoint_granted_total", (("connection", "demo"),), 4),
         ("holdpoint_decisions_total", (("channel", "slack"), ("kind", "approve")), 1),
         ("holdpoint_errors_total", (("where", "proxy"),), 1),
         ("holdpoint_upstream_seconds_count", (("connection", "demo"),), 1),

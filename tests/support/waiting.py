@@ -11,8 +11,13 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def wait_until(condition: Callable[[], T | Awaitable[T]], what: str, *, seconds: float = 10) -> T:
-    """The first truthy result of ``condition`` (sync or async); fails with ``what`` after ``seconds``."""
+async def wait_until(
+    condition: Callable[[], T | Awaitable[T]], what: str, *, seconds: float = 10, every: float = 0.005
+) -> T:
+    """The first truthy result of ``condition`` (sync or async); fails with ``what`` after ``seconds``.
+
+    ``every``: seconds between two looks, for a condition that is dear.
+    """
     deadline = time.monotonic() + seconds
     while True:
         found = condition()
@@ -21,4 +26,4 @@ async def wait_until(condition: Callable[[], T | Awaitable[T]], what: str, *, se
             return result  # type: ignore[return-value]
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s in vain until {what}")
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(every)

@@ -35,6 +35,8 @@ groups:
   oncall: {slack_usergroup: S0ONCALL}
   platform-leads: {members: [lee@example.com]}
 roles: {admins: [platform-leads]}
+masks:
+  - {name: ticket, matches: ['tkt-[0-9]+']}
 rules:
   - id: secrets
     description: Credentials or customer data in a prompt
@@ -43,6 +45,7 @@ rules:
     risk: high
     reviewers: [{group: security, approvals: 1}]
     timeout: 10m
+    grants: {uses: 20, for: 8h, to: [requester, group]}
   - id: never
     description: Not even with approval
     when: {prompt: {matches: ['launch codes']}}
@@ -63,7 +66,10 @@ class World:
     mode: str
     clock: Clock = now_ms
     apps: list[SlackApp] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)  # on top of the usual ones
+    home_token: str | None = "xoxb-fake-bot"
     _runners: list[web.ServerRunner] = field(default_factory=list)
+    _holds: int = 0
 
     def __post_init__(self) -> None:
         ws = self.slack.workspace
@@ -83,16 +89,19 @@ class World:
     async def start_app(self) -> SlackApp:
         """One more bot process on the same store."""
         settings = Settings(
-            _env_file=None, public_url="https://holdpoint.test", SLACK_BOT_TOKEN="xoxb-fake-bot",
+            _env_file=None, public_url="https://holdpoint.test", SLACK_BOT_TOKEN=self.home_token,
             SLACK_SIGNING_SECRET=SIGNING_SECRET, SLACK_APP_TOKEN="xapp-fake-app" if self.mode == "socket" else None,
-            SLACK_API_URL=self.slack.url,
+            SLACK_API_URL=self.slack.url, **self.settings,
         )  # fmt: skip
         metrics = Metrics()
+        decider = Decider(self.store, self.live, clock=self.clock, metrics=metrics)
         app = SlackApp(
             settings, self.store, self.live,
             directory=Directory(self.live, clock=self.clock),
-            decider=Decider(self.store, self.live, clock=self.clock, metrics=metrics),
-            commands=Commands(self.store, self.live, clock=self.clock, link_base=settings.link_base),
+            decider=decider,
+            commands=Commands(
+                self.store, self.live, clock=self.clock, link_base=settings.link_base, decider=decider, metrics=metrics
+            ),
             clock=self.clock, metrics=metrics,
         )  # fmt: skip
         await app.start()
@@ -122,10 +131,14 @@ class World:
             await runner.cleanup()
 
     async def hold(
-        self, prompt: str = "what is the admin password", *, requester: Requester | None = None, **evaluation: object
+        self, prompt: str | None = None, *, requester: Requester | None = None, **evaluation: object
     ) -> Hold:
-        """A new pending hold."""
-        draft = make_draft(prompt=prompt, evaluation=make_evaluation(**evaluation))
+        """A new pending hold. Without a prompt it is like no other one, so that it has a card of its own."""
+        self._holds += 1
+        number = f" {self._holds}" if self._holds > 1 else ""
+        draft = make_draft(
+            prompt=prompt or f"what is the admin password{number}", evaluation=make_evaluation(**evaluation)
+        )
         if requester is not None:
             draft = replace(draft, requester=requester)
         return await self.store.holds.hold(draft, gateway="g1", idempotency_key=None)
@@ -160,14 +173,16 @@ async def make_world(redis_url: str) -> AsyncIterator[MakeWorld]:
     """Build a world: ``await make_world("http")``; ``url`` names another Redis than the shared one."""
     opened: list[World] = []
 
-    async def make(mode: str = "http", *, url: str = redis_url, start: bool = True) -> World:
-        store = await Store.open(url, clock=now_ms)
+    async def make(
+        mode: str = "http", *, url: str = redis_url, start: bool = True, clock: Clock = now_ms
+    ) -> World:  # fmt: skip
+        store = await Store.open(url, clock=clock)
         await store.config.push_policy(POLICY, expect=0, by="test")
-        live = Live(store, clock=now_ms)
+        live = Live(store, clock=clock)
         await live.start()
-        slack = FakeSlack()
+        slack = FakeSlack(clock)
         await slack.start()
-        world = World(slack, store, live, mode)
+        world = World(slack, store, live, mode, clock)
         opened.append(world)
         if start:
             await world.start_app()

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from bot.slack.client import SlackClient, SlackRefused
+from bot.slack.pace import SPARED, UPDATES
 from holdpoint.errors import ChannelUnavailable
 from tests.bot.slack.conftest import quiet
 from tests.conftest import MovingClock
@@ -124,3 +125,69 @@ async def test_the_workspace_is_asked_for_once(slack: FakeSlack, client: SlackCl
     assert (first.team_id, first.enterprise_id, first.bot_user_id) == ("T0TEAM", "E1", "U0BOT")
     assert await client.installation() is first
     assert slack.count("auth.test") == 1
+
+
+async def update(client: SlackClient, ts: str, *, can_wait: bool = False) -> None:
+    await client.call("chat.update", can_wait=can_wait, channel="C0ONE", ts=ts, text="y")
+
+
+async def test_updates_that_can_wait_leave_some_for_the_others(
+    slack: FakeSlack, client: SlackClient, clock: MovingClock
+) -> None:
+    slack.enforce_rates("chat.update")
+    ts = await post(client)
+    for _ in range(UPDATES - SPARED):
+        await update(client, ts, can_wait=True)
+        clock.forward(seconds=0.1)
+    with pytest.raises(ChannelUnavailable) as caught:
+        await update(client, ts, can_wait=True)
+    assert caught.value.retry_after_seconds == pytest.approx(60 - (UPDATES - SPARED) * 0.1)
+    for _ in range(SPARED):
+        await update(client, ts)
+    assert not any(call.answer == "ratelimited" for call in slack.calls)
+    clock.forward(seconds=60)
+    await update(client, ts, can_wait=True)
+
+
+async def test_more_updates_than_slack_takes_are_tried_until_it_says_no_and_then_paced(
+    slack: FakeSlack, client: SlackClient, clock: MovingClock
+) -> None:
+    slack.enforce_rates("chat.update")
+    ts = await post(client)
+    for _ in range(UPDATES):
+        await update(client, ts)
+    with pytest.raises(ChannelUnavailable):
+        await update(client, ts)  # Slack may well take more: it says at least so many
+    clock.forward(seconds=60)
+    calls = len(slack.calls)
+    for _ in range(UPDATES):
+        await update(client, ts)
+    assert len(slack.calls) == calls + UPDATES
+    assert sum(call.answer == "ratelimited" for call in slack.calls) == 1
+
+
+async def test_limited_updates_hold_up_no_post_and_limited_posts_no_update(
+    slack: FakeSlack, client: SlackClient
+) -> None:
+    ts = await post(client)
+    slack.fault("chat.update", Fault("limited", retry_after=30))
+    with pytest.raises(ChannelUnavailable):
+        await update(client, ts)
+    await post(client)
+    slack.fault("chat.postMessage", Fault("limited", retry_after=30))
+    with pytest.raises(ChannelUnavailable):
+        await post(client)
+    with pytest.raises(ChannelUnavailable):
+        await update(client, ts)
+    await post(client, "C0TWO")
+
+
+async def test_a_reply_waits_its_second_and_a_card_does_not(client: SlackClient, clock: MovingClock) -> None:
+    await post(client)
+    with pytest.raises(ChannelUnavailable) as caught:
+        await client.call("chat.postMessage", can_wait=True, channel="C0ONE", text="x")
+    assert caught.value.retry_after_seconds == 1
+    await client.call("chat.postMessage", can_wait=True, channel="C0TWO", text="x")
+    await post(client)
+    clock.forward(seconds=1)
+    await client.call("chat.postMessage", can_wait=True, channel="C0ONE", text="x")

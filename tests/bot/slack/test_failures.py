@@ -187,13 +187,27 @@ async def _refused(world: World, hold_id: str) -> str:
     return place.refused if place else ""
 
 
-async def test_a_card_that_somebody_deleted_does_not_come_back(http: World) -> None:
+async def test_a_card_that_somebody_deleted_comes_back_while_the_hold_waits(http: World) -> None:
     hold = await http.hold(requirements=(Requirement("security", 2),))
     card, other = await http.card(hold), await http.card(hold, http.second)
+    await wait_until(lambda: _all_known(http, hold.id), "all copies are noted")
     del http.security.messages[card.ts]
     await http.slack.click(http.sam, other, names.APPROVE)
-    await http.shows(other, "1 of 2")
-    await wait_until(lambda: _refused(http, hold.id), "the refusal is remembered")
+    await http.shows(await http.card(hold), "1 of 2")
+
+
+async def test_a_card_that_was_deleted_and_is_decided_is_forgotten(http: World) -> None:
+    hold = await http.hold()
+    card, other = await http.card(hold), await http.card(hold, http.second)
+    await wait_until(lambda: _all_known(http, hold.id), "all copies are noted")
+    del http.security.messages[card.ts]
+    await http.slack.click(http.sam, other, names.APPROVE)
+    await http.shows(other, "Approved by sam")
+
+    async def forgotten() -> bool:
+        return "slack:C0SECURITY" not in await http.store.cards.all(hold.id)
+
+    await wait_until(forgotten, "its place is forgotten")
     assert http.find(hold) is None
 
 

@@ -7,14 +7,15 @@ import json
 import pytest
 
 from bot import slack as names
-from bot.slack.actions import PAGED_CHARACTERS
-from holdpoint.model import State
+from bot.slack.reading import PAGED_CHARACTERS
+from holdpoint.model import Risk, State
 from tests.bot.slack.conftest import World
 
 
 def shown_text(view: object) -> str:
     blocks = view.content["blocks"]  # type: ignore[attr-defined]
-    return "".join(e["text"] for b in blocks if b["type"] == "rich_text" for q in b["elements"] for e in q["elements"])
+    parts = [part for block in blocks if block["type"] == "rich_text" for part in block["elements"]]
+    return "".join(run["text"] for part in parts if part["type"] == "rich_text_quote" for run in part["elements"])
 
 
 @pytest.mark.promise(2)
@@ -22,7 +23,7 @@ async def test_view_full_shows_all_of_a_long_prompt_page_by_page(world: World) -
     prompt = "password " + "".join(f"{n} <!channel> `x` " for n in range(1500))
     hold = await world.hold(prompt)
     card = await world.card(hold)
-    assert "Not shown here" in card.seen.text
+    assert "Read it in full before approving" in card.seen.text
     assert names.VIEW in card.buttons
     await world.slack.click(world.sam, card, names.VIEW)
     (modal,) = world.slack.workspace.modals(world.sam)
@@ -47,7 +48,7 @@ async def test_who_may_not_decide_may_not_read_it_all_but_the_requester_may(worl
 
 
 async def test_what_is_too_long_for_slack_is_approved_here_and_read_in_the_inbox(world: World) -> None:
-    hold = await world.hold("password " + "x" * PAGED_CHARACTERS)
+    hold = await world.hold("password " + "x" * PAGED_CHARACTERS, risk=Risk.MEDIUM)
     card = await world.card(hold)
     await world.slack.click(world.sam, card, names.VIEW)
     await world.told(world.sam, f"https://holdpoint.test/review/{hold.id}")
@@ -57,6 +58,14 @@ async def test_what_is_too_long_for_slack_is_approved_here_and_read_in_the_inbox
     assert f"https://holdpoint.test/review/{hold.id}" in json.dumps(modal.content)
     await world.slack.click(world.sam, card, names.APPROVE)
     assert (await world.store.holds.get(hold.id)).state is State.APPROVED
+
+
+@pytest.mark.promise(2)
+async def test_what_is_too_long_for_slack_and_of_high_risk_is_decided_in_the_inbox(world: World) -> None:
+    hold = await world.hold("password " + "x" * PAGED_CHARACTERS)
+    await world.slack.click(world.sam, await world.card(hold), names.APPROVE)
+    await world.told(world.sam, f"https://holdpoint.test/review/{hold.id}")
+    assert (await world.store.holds.get(hold.id)).state is State.PENDING
 
 
 @pytest.mark.promise(7)

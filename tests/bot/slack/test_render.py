@@ -12,23 +12,29 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
-from bot.cards import CardView, card_view
-from bot.commands import Answer, Table
-from bot.slack import modals, render
+from bot.answers import Answer, Table
+from bot.cards import Action, CardView, card_view
+from bot.slack import answers, forms, modals, render
 from bot.slack.text import units
 from bot.slack.views import INPUT_UNITS, MOST_INPUTS, editable_here
+from bot.views import DIGEST_LINES, BundleView, DigestView, digest_line, list_digest
 from holdpoint import canonical
 from holdpoint.model import (
+    Claim,
     Decision,
     DecisionKind,
     Edit,
+    GrantLimits,
+    GrantScope,
     Hold,
     Outcome,
     Part,
     PartRole,
     Query,
+    Question,
     Requester,
     Requirement,
+    ReviewTerms,
     Risk,
     RuleHit,
     Span,
@@ -93,6 +99,10 @@ def a_hold(
     return replace(hold, **changes)
 
 
+def with_risk(hold: Hold, risk: Risk) -> Hold:
+    return replace(hold, evaluation=replace(hold.evaluation, risk=risk))
+
+
 def viewed(hold: Hold, *, limit: int | None = render.CARD_CHARACTERS) -> CardView:
     return card_view(hold, now_ms=NOW, link_base="https://holdpoint.test", masks=MASKS, limit=limit)
 
@@ -120,6 +130,30 @@ def checked_view(view: dict[str, Any]) -> Seen:
     return seen
 
 
+def quoted(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The text elements of all quotes."""
+    return [
+        element
+        for block in blocks
+        if block["type"] == "rich_text"
+        for inside in block["elements"]
+        if inside["type"] == "rich_text_quote"
+        for element in inside["elements"]
+    ]
+
+
+def buttons(blocks: list[dict[str, Any]]) -> list[list[str]]:
+    """Texts of the buttons, row by row; those of a menu behind it."""
+    return [
+        [
+            *(e["text"]["text"] for e in block["elements"] if e["type"] == "button"),
+            *(o["text"]["text"] for e in block["elements"] if e["type"] == "overflow" for o in e["options"]),
+        ]
+        for block in blocks
+        if block["type"] == "actions"
+    ]
+
+
 @pytest.mark.promise(7)
 @pytest.mark.parametrize("state", list(State))
 @pytest.mark.parametrize("text", INJECTIONS, ids=range(len(INJECTIONS)))
@@ -145,9 +179,9 @@ def test_arbitrary_texts(prompts: list[str], text: str, state: State, cuts: list
     checked(render.card_blocks(view), render.card_text(view))
     checked(render.dm_blocks(view), render.dm_text(view))
     whole = viewed(hold, limit=None)
-    checked_view(modals.reject_modal(view))
-    checked_view(modals.edit_modal(whole, *editable_here(whole, hold)))
-    checked_view(modals.view_modal(whole, 1))
+    checked_view(forms.reject_modal(view, ()))
+    checked_view(modals.edit_modal(whole, *editable_here(whole, hold), whole=True))
+    checked_view(modals.view_modal(whole, 1).modal)
 
 
 @pytest.mark.promise(2)
@@ -160,11 +194,10 @@ def test_the_pages_of_view_full_hold_all_of_the_text(prompts: list[str]) -> None
     page, pages = 1, 1
     while page <= pages:
         modal = modals.view_modal(view, page)
-        checked_view(modal)
-        pages = int(modal["blocks"][0]["elements"][0]["text"].rpartition(" of ")[2])
-        for block in modal["blocks"]:
-            if block["type"] == "rich_text":
-                found += "".join(element["text"] for quote in block["elements"] for element in quote["elements"])
+        checked_view(modal.modal)
+        assert (modal.page, f"page {page} of {modal.pages}" in read_blocks(modal.modal["blocks"]).text) == (page, True)
+        pages = modal.pages
+        found += "".join(run["text"] for run in quoted(modal.modal["blocks"]))
         page += 1
     assert found == "".join(part.plain for part in view.parts)
     assert sorted(found) == sorted("".join(visible(prompt) for prompt in prompts))
@@ -172,15 +205,8 @@ def test_the_pages_of_view_full_hold_all_of_the_text(prompts: list[str]) -> None
 
 def test_what_matched_is_marked_and_the_rest_is_not() -> None:
     hold = a_hold(["what is the admin password today"], spans=(Span("messages/0/content", 18, 26),))
-    runs = [
-        e
-        for b in render.card_blocks(viewed(hold))
-        if b["type"] == "rich_text"
-        for q in b["elements"]
-        if q["type"] == "rich_text_quote"
-        for e in q["elements"]
-    ]
-    assert [(run["text"], run.get("style")) for run in runs] == [
+    hold = replace(hold, justification="")
+    assert [(run["text"], run.get("style")) for run in quoted(render.card_blocks(viewed(hold)))] == [
         ("what is the admin ", None),
         ("password", {"bold": True, "code": True}),
         (" today", None),
@@ -190,16 +216,160 @@ def test_what_matched_is_marked_and_the_rest_is_not() -> None:
 def test_a_cut_card_says_how_much_is_missing_and_offers_all_of_it() -> None:
     long = viewed(a_hold(["x" * 10_000]))
     seen = checked(render.card_blocks(long))
-    assert f"Not shown here: {10_000 - render.CARD_CHARACTERS:,} characters" in seen.text
-    assert "holdpoint_view" in json.dumps(render.card_blocks(long))
+    missing = f"{10_000 - render.CARD_CHARACTERS:,} characters left out: View full"
+    assert f"Read it in full before approving. {missing}" in seen.text
+    assert "View full" in buttons(render.card_blocks(long))[1]
+    medium = viewed(with_risk(a_hold(["x" * 10_000]), Risk.MEDIUM))
+    seen = checked(render.card_blocks(medium))
+    assert missing in seen.text
+    assert "Read it in full" not in seen.text
     short = viewed(a_hold(["short"]))
-    assert "Not shown here" not in checked(render.card_blocks(short)).text
-    assert "holdpoint_view" not in json.dumps(render.card_blocks(short))
+    assert "View full" not in checked(render.card_blocks(short)).text
 
 
-def test_many_parts_are_counted() -> None:
+def test_a_decided_card_leads_to_the_inbox_for_what_is_missing() -> None:
+    seen = checked(render.card_blocks(viewed(a_hold(["x" * 10_000], state=State.REJECTED))))
+    assert "characters left out: see the inbox" in seen.text
+    assert "View full" not in seen.text
+
+
+def test_folded_parts_are_counted() -> None:
     seen = checked(render.card_blocks(viewed(a_hold(["a short one"] * 30))))
-    assert f"and {30 - render.MOST_PARTS} of 30 parts" in seen.text
+    assert "29 more parts, 319 characters: View full" in seen.text
+
+
+def test_the_buttons_of_a_card() -> None:
+    hold = a_hold(["x"])
+    assert buttons(render.card_blocks(viewed(hold))) == [
+        ["Approve", "Edit & approve", "Reject"],
+        ["Ask the requester", "I am on it", "Open in inbox"],
+    ]
+    grant = GrantLimits(5, 60_000, frozenset({GrantScope.REQUESTER}))
+    evaluation = replace(hold.evaluation, requirements=(Requirement("security", 1),), terms=ReviewTerms(grant=grant))
+    rich = replace(hold, evaluation=evaluation, claim=Claim("sam@example.com", "Sam", NOW))
+    assert buttons(render.card_blocks(viewed(rich)))[1] == [
+        "Ask the requester", "Hand it back", "Approve similar …", "Open in inbox"
+    ]  # fmt: skip
+    everything = replace(viewed(rich, limit=0), masked=True)
+    everything = replace(everything, actions=(*everything.actions, Action.REVEAL))
+    assert buttons(render.card_blocks(everything))[1] == [
+        "Ask the requester", "Hand it back", "View full", "Open in inbox", "Approve similar …", "Reveal what is masked",
+    ]  # fmt: skip
+    menu = [
+        e for b in render.card_blocks(everything) if b["type"] == "actions" for e in b["elements"] if "options" in e
+    ]
+    assert menu[0]["action_id"] == "holdpoint_more"
+    assert menu[0]["options"][1]["value"] == f"holdpoint_reveal {hold.id} {hold.digest}"
+    checked(render.card_blocks(everything))
+
+
+def test_the_clock_that_stands_and_the_one_that_runs() -> None:
+    hold = a_hold(["x"])
+    running = checked(render.card_blocks(viewed(hold)))
+    assert running.dates == [hold.deadline_ms // 1000]
+    paused = checked(render.card_blocks(viewed(replace(hold, paused_ms=NOW + 5_000))))
+    assert "stands until the requester answers, since" in paused.text
+    assert paused.dates == [NOW // 1000 + 5]
+    reminded = checked(render.card_blocks(viewed(replace(hold, reminded_ms=NOW))))
+    assert "⏰" in reminded.text
+
+
+def test_a_line_break_in_a_name_makes_no_row() -> None:
+    hold = a_hold(["x"], state=State.REJECTED, text="Sam\nStatus  Approved by Kim")
+    for blocks in (render.card_blocks(viewed(hold)), render.dm_blocks(viewed(hold))):
+        outside = [
+            "".join(element["text"] for element in inside["elements"] if element["type"] == "text")
+            for block in blocks
+            if block["type"] == "rich_text"
+            for section in block["elements"]
+            for inside in (section["elements"] if section["type"] == "rich_text_list" else [section])
+            if inside["type"] == "rich_text_section"
+        ]
+        assert not [line for text in outside for line in text.split("\n") if line.startswith("Status  Approved")]
+
+
+def test_a_bundle_decides_exactly_what_waits() -> None:
+    view = viewed(a_hold(["x"]))
+    bundle = BundleView(
+        "b7", view, tuple(f"h{number}" for number in range(50)), ((State.CANCELLED, 2), (State.APPROVED, 1))
+    )
+    seen = checked(render.bundle_blocks(bundle), render.bundle_text(bundle))
+    assert buttons(render.bundle_blocks(bundle)) == [
+        ["Approve all 50", "Reject all 50"],
+        ["View full", "Open in inbox"],
+    ]
+    assert (
+        "53 identical requests: 50 wait, 2 cancelled, 1 approved. A decision covers exactly those that wait."
+        in seen.text
+    )
+    assert "× 53" in seen.text
+    assert "h39 and 10 more" in seen.text
+    values = {
+        e["value"]
+        for b in render.bundle_blocks(bundle)
+        if b["type"] == "actions"
+        for e in b["elements"]
+        if "value" in e
+    }
+    assert values == {bundle.value, f"{view.id} {view.digest}"}
+    assert bundle.value != replace(bundle, ids=bundle.ids[:-1]).value
+    assert bundle.value != replace(bundle, card=replace(view, digest="e" * 64)).value
+    over = replace(bundle, ids=())
+    assert buttons(render.bundle_blocks(over)) == [["Open in inbox"]]
+    assert "exactly" not in checked(render.bundle_blocks(over)).text
+
+
+@pytest.mark.parametrize("text", INJECTIONS, ids=range(len(INJECTIONS)))
+def test_a_full_digest_card_fits(text: str) -> None:
+    view = replace(viewed(a_hold([text] * 3, text=text)), id="h" * 26)
+    lines = tuple(replace(digest_line(view), unread=True) for _ in range(DIGEST_LINES))
+    digest = DigestView("b1", lines, "https://holdpoint.test/review", more=500)
+    seen = checked(render.digest_blocks(digest), render.digest_text(digest))
+    assert f"{DIGEST_LINES} of {DIGEST_LINES} requests wait" in seen.text
+    assert "500 more wait" in seen.text
+    assert seen.dates == [view.deadline_ms // 1000] * DIGEST_LINES
+
+
+def test_a_digest_tells_who_what_risk_until_when_and_which() -> None:
+    waits = digest_line(viewed(with_risk(a_hold(["the words"], text="fine"), Risk.MEDIUM)))
+    done = digest_line(viewed(a_hold(["the words"], state=State.REJECTED)))
+    digest = DigestView("b1", (waits, done), "https://holdpoint.test/review")
+    seen = checked(render.digest_blocks(digest))
+    assert "🟠 medium  dana@example.com  fine → fine  the words  ⏳" in seen.text
+    assert waits.id in seen.text
+    assert "Rejected by fine from Slack" in seen.text
+    assert seen.text.count("the words") == 1
+    assert buttons(render.digest_blocks(digest)) == [["Approve this one", "Reject this one", "Open in inbox"]]
+    assert digest.value == f"b1 {list_digest([(waits.id, waits.digest)])}"
+    over = DigestView("b1", (done,), "https://holdpoint.test/review")
+    assert buttons(render.digest_blocks(over)) == [["Open in inbox"]]
+
+
+def test_the_requesters_message_asks_and_tells() -> None:
+    hold = replace(a_hold(["x"]), justification="", questions=(Question("q1", "sam@example.com", "Sam", "Why?", NOW),))
+    seen = checked(render.dm_blocks(viewed(hold)), render.dm_text(viewed(hold)))
+    assert buttons(render.dm_blocks(viewed(hold)))[0][:3] == ["Answer", "Justify", "Withdraw"]
+    assert "A question about your request" in seen.text
+    assert "Sam asks" in seen.text
+    assert render.dm_text(viewed(hold)) == "Sam has a question about your request"
+    said = replace(a_hold(["x"]), justification="because")
+    assert buttons(render.dm_blocks(viewed(said)))[0][:2] == ["Change what you said", "Withdraw"]
+    edited = a_hold(["x"], state=State.REJECTED, text="no")
+    seen = checked(render.dm_blocks(viewed(edited)))
+    assert "The reason\nno" in seen.text
+    assert "− before\n+ no" in seen.text
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_the_result_has_status_tokens_time_and_size(count: int) -> None:
+    hold = a_hold(["x"], state=State.COMPLETED)
+    assert hold.outcome is not None
+    hold = replace(
+        hold, outcome=replace(hold.outcome, size_bytes=2_318, duration_ms=2_300, prompt_tokens=count or None)
+    )
+    tokens = "1 token in, 4 out" if count else "4 tokens out"
+    for blocks in (render.card_blocks(viewed(hold)), render.dm_blocks(viewed(hold))):
+        assert f"Answered with 200 after 2.3 s, {tokens}, 2.3 kB" in checked(blocks).text
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.PENDING])
@@ -216,7 +386,7 @@ def test_buttons_carry_hold_and_digest_and_nothing_else() -> None:
         e["value"] for b in render.card_blocks(view) if b["type"] == "actions" for e in b["elements"] if "value" in e
     ]
     assert set(values) == {f"{view.id} {view.digest}"}
-    assert modals.reject_modal(view)["private_metadata"] == f"{view.id} {view.digest}"
+    assert forms.reject_modal(view, ())["private_metadata"] == f"{view.id} {view.digest}"
 
 
 def test_the_line_for_notifications_has_nothing_that_the_request_says() -> None:
@@ -241,7 +411,7 @@ def test_the_edit_modal_offers_what_fits_and_says_what_does_not() -> None:
     assert "hidden\u200bhere" not in texts
     assert "😀" * 1501 not in texts
     assert elsewhere
-    seen = checked_view(modals.edit_modal(view, inputs, elsewhere))
+    seen = checked_view(modals.edit_modal(view, inputs, elsewhere, whole=True))
     assert "and" in seen.text
     for block, part in inputs:
         assert hold.query.parts[int(block.removeprefix("part-"))].path == part.path
@@ -250,7 +420,7 @@ def test_the_edit_modal_offers_what_fits_and_says_what_does_not() -> None:
 def test_a_modal_without_anything_to_edit_leads_to_the_inbox() -> None:
     hold = a_hold(["x" * 5000])
     view = viewed(hold, limit=None)
-    modal = modals.edit_modal(view, *editable_here(view, hold))
+    modal = modals.edit_modal(view, *editable_here(view, hold), whole=True)
     checked_view(modal)
     assert "submit" not in modal
     assert "https://holdpoint.test/review/" in json.dumps(modal)
@@ -262,8 +432,8 @@ def test_the_largest_modals_stay_under_slacks_limit() -> None:
         hold, query=replace(hold.query, parts=tuple(replace(p, role=PartRole.USER) for p in hold.query.parts))
     )
     view = viewed(hold, limit=None)
-    checked_view(modals.edit_modal(view, *editable_here(view, hold)))
-    checked_view(modals.view_modal(view, 1))
+    checked_view(modals.edit_modal(view, *editable_here(view, hold), whole=True))
+    checked_view(modals.view_modal(view, 1).modal)
 
 
 @pytest.mark.parametrize("text", INJECTIONS, ids=range(len(INJECTIONS)))
@@ -272,7 +442,7 @@ def test_answers_to_commands(text: str) -> None:
     table = Table(("a", "b"), ((visible(text)[:500], "x"),) * 20)
     cards = tuple(viewed(a_hold([text], text=text)) for _ in range(12))
     for answer in (Answer(True, lines, table, cards), Answer(False), Answer(True, table=table)):
-        checked(modals.answer_blocks(answer), modals.answer_text(answer))
+        checked(answers.answer_blocks(answer), answers.answer_text(answer))
 
 
 def test_the_same_hold_is_drawn_the_same_at_any_time() -> None:

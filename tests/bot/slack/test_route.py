@@ -23,19 +23,19 @@ async def test_a_hold_is_posted_to_its_routes_and_to_the_requester(world: World)
             "demo",
             "production",
             "secrets",
-            "high",
-            "0 of 1 from security",
+            "High risk",
+            "Waiting for 1 approval from security",
             "what is the admin password",
             "Credentials in a prompt",
         ):
             assert words in card.seen.text
         assert card.seen.dates[0] == hold.deadline_ms // 1000
-        assert card.buttons == [names.APPROVE, names.EDIT, names.REJECT, names.OPEN]
+        assert card.buttons == [names.APPROVE, names.EDIT, names.REJECT, names.ASK, names.CLAIM, names.OPEN]
         assert "password" not in card.text
         assert not card.unfurl
     dm = await world.dm(hold)
     assert "held" in dm.seen.text
-    assert dm.buttons == [names.CANCEL]
+    assert dm.buttons == [names.JUSTIFY, names.CANCEL, names.QUIET]
     assert world.slack.workspace.messages(world.leads.id) == []
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.text import clip, clip_escaped, escape, pieces, units
+from bot.slack.text import clip, clip_escaped, escape, inert, pieces, units
 from tests.fakes.slack.text import decode, read_mrkdwn, utf16
 
 ANY = st.text(st.characters(exclude_categories=["Cs"]))
@@ -40,3 +40,25 @@ def test_pieces_are_the_text(text: str, most: int) -> None:
     found = pieces(text, most)
     assert "".join(found) == text
     assert all(0 < units(piece) <= most for piece in found)
+
+
+@pytest.mark.promise(7)
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("dana@example.com → demo", "dana@example.com → demo"),
+        ("first_last@example.com a_b_c", "first_last@example.com a_b_c"),
+        ("_it_ *b* ~s~ `c`", "ˍitˍ ∗b∗ ∼s∼ ˋcˋ"),
+        ("10:30 and :smile: a: b", "10:30 and ∶smile: a: b"),
+        ("> quoted > not", "＞ quoted &gt; not"),
+        ("<!here> & <@U1>", "&lt;!here&gt; &amp; &lt;@U1&gt;"),
+        ("one\n\n two\t", "one two"),
+        ("", ""),
+    ],
+)
+def test_a_line_for_notifications_is_inert_and_still_readable(text: str, expected: str) -> None:
+    assert inert(text, 1_500) == expected
+
+
+def test_a_line_for_notifications_is_cut_between_characters() -> None:
+    assert inert("&" * 100, 24) == "&amp;" * 4 + "…"

@@ -4,19 +4,22 @@ import asyncio
 import json
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from bot.app import running_bot
+from bot.history import History
 from bot.web.feed import Feed
 from bot.web.server import WebServer
 from bot.web.site import Site as Parts
 from bot.web.slack_door import slack_routes
 from holdpoint.clock import now_ms
 from holdpoint.errors import ConfigurationError
+from holdpoint.ledger.sql import Ledger
 from holdpoint.store import Store
 from tests.bot.world import Site, running_site, settings_for
 from tests.support.redis_server import RedisServer
@@ -63,30 +66,38 @@ async def test_a_bug_is_a_500_with_an_id_and_nothing_else(
     async def broken(_request: aiohttp.web.Request) -> aiohttp.web.Response:
         raise RuntimeError("prompt text of a request")
 
-    server = WebServer(
-        site_behind(site), extra=[aiohttp.web.get("/broken", broken), aiohttp.web.get("/api/broken", broken)]
-    )
-    await server.start("127.0.0.1", 0)
-    with caplog.at_level(logging.ERROR, logger="bot.web.server"):
-        async with site.client.get(f"http://127.0.0.1:{server.port}/broken") as answer:
-            page = await answer.text()
-            assert answer.status == 500
-        async with site.client.get(f"http://127.0.0.1:{server.port}/api/broken") as answer:
-            assert (answer.status, (await answer.json())["error"]["code"]) == (500, "error")
-    await server.stop()
+    routes = [aiohttp.web.get("/broken", broken), aiohttp.web.get("/api/broken", broken)]
+    async with in_front_of(site, routes) as server:
+        with caplog.at_level(logging.ERROR, logger="bot.web.server"):
+            async with site.client.get(f"http://127.0.0.1:{server.port}/broken") as answer:
+                page = await answer.text()
+                assert answer.status == 500
+            async with site.client.get(f"http://127.0.0.1:{server.port}/api/broken") as answer:
+                assert (answer.status, (await answer.json())["error"]["code"]) == (500, "error")
     incident = caplog.records[0].__dict__["incident"]
     assert incident in page
     assert "prompt text" not in page
     assert site.bot.metrics.errors["bot.web"] == 2
 
 
-def site_behind(site: Site) -> Parts:
-    """The parts of the running bot, for a second server in front of them."""
+@asynccontextmanager
+async def in_front_of(site: Site, routes: Sequence[aiohttp.web.RouteDef]) -> AsyncIterator[WebServer]:
+    """A second server on the parts of the running bot, with more routes."""
     world = site.world
-    return Parts(
+    ledger = await asyncio.to_thread(Ledger.open, site.bot.settings.ledger)
+    history = History(ledger, world.store, clock=now_ms)
+    parts = Parts(
         settings=site.bot.settings, store=world.store, live=world.live, decider=world.decider, directory=world.directory,
-        metrics=site.bot.metrics, clock=now_ms, feed=Feed(world.store),
+        metrics=site.bot.metrics, clock=now_ms, feed=Feed(world.store), history=history,
     )  # fmt: skip
+    server = WebServer(parts, extra=routes)
+    await server.start("127.0.0.1", 0)
+    try:
+        yield server
+    finally:
+        await server.stop()
+        await history.aclose()
+        await asyncio.to_thread(ledger.close)
 
 
 async def test_a_port_in_use_is_one_clear_line(redis_url: str, tmp_path: Path) -> None:
@@ -147,11 +158,8 @@ class Echo:
 
 
 async def test_callbacks_of_slack_go_through_the_door_unread(site: Site) -> None:
-    server = WebServer(site_behind(site), extra=slack_routes(Echo()))
-    await server.start("127.0.0.1", 0)
     headers = {"X-Slack-Signature": "v0=abc"}
-    async with site.client.post(
-        f"http://127.0.0.1:{server.port}/slack/events", data=b"a=%ff", headers=headers
-    ) as answer:
-        assert (answer.status, answer.headers["x-signature"], await answer.read()) == (202, "v0=abc", b"a=%ff")
-    await server.stop()
+    async with in_front_of(site, slack_routes(Echo())) as server:
+        events = f"http://127.0.0.1:{server.port}/slack/events"
+        async with site.client.post(events, data=b"a=%ff", headers=headers) as answer:
+            assert (answer.status, answer.headers["x-signature"], await answer.read()) == (202, "v0=abc", b"a=%ff")

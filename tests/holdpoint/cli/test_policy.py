@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdpoint.cli.policy import push_initial
+from holdpoint.cli.pushing import push_initial
 from holdpoint.errors import PolicyError
 from holdpoint.store import Store
 from tests.support.cli import Cli

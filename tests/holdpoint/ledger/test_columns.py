@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdpoint.ledger.columns import NAMES, Columns, derive, item
+from holdpoint.ledger.columns import NAMES, Columns, derive, item, likeness
 from tests.holdpoint.ledger.samples import story
 
 JSON = st.recursive(
@@ -26,7 +26,10 @@ def test_an_event_of_a_hold_fills_them() -> None:
         state="pending",
         digest="d" * 64,
         rules="\nsecrets\nnight\n",
+        similar_own=likeness("demo", ["secrets"], ["dana@example.com"]),
+        similar_group=likeness("demo", ["secrets"], ["contractors", "staff"]),
     )
+    assert approved.reviewer_name == "Sam"
     assert (approved.reviewer, approved.state, approved.requester) == (
         "sam@example.com",
         "approved",
@@ -47,6 +50,41 @@ def test_an_event_of_a_hold_fills_them() -> None:
 )
 def test_what_is_missing_or_odd_is_empty(data: dict[str, object], columns: Columns) -> None:
     assert derive(data) == columns
+
+
+def test_requests_are_alike_by_connection_rules_and_people_in_any_order() -> None:
+    key = likeness("demo", ["a", "b"], ["x", "y"])
+    assert key == likeness("demo", ["b", "a", "b"], ["y", "x"])
+    others = (
+        likeness("other", ["a", "b"], ["x", "y"]),
+        likeness("demo", ["a"], ["x", "y"]),
+        likeness("demo", ["a", "b", "x"], ["y"]),
+        likeness("demo", ["a", "b"], ["x"]),
+        likeness("demo", [], ["a", "b", "x", "y"]),
+    )
+    assert len({key, *others}) == 6
+    assert likeness("demo", ["a"], []) == likeness("demo", ["a"], [""]) == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "alike"),
+    [
+        ({}, True),
+        ({"evaluation": {"hits": [{"rule": "n", "verdict": "allow"}, {"rule": "s", "verdict": "review"}]}}, True),
+        ({"evaluation": {"hits": []}}, False),
+        ({"requester": {"principal": "kim@example.com", "groups": ["staff"]}}, False),
+        ({"connection": "other"}, False),
+    ],
+)
+def test_only_review_rules_count_for_likeness(data: dict[str, object], alike: bool) -> None:
+    first = {
+        "hold": "h1",
+        "connection": "demo",
+        "requester": {"principal": "dana@example.com", "groups": ["staff"]},
+        "evaluation": {"verdict": "review", "hits": [{"rule": "s", "verdict": "review"}]},
+    }
+    assert (derive({**first, **data}).similar_own == derive(first).similar_own) is alike
+    assert derive({**first, "hold": None}).similar_own == ""
 
 
 def test_an_item_of_a_list_cannot_pretend_to_be_two() -> None:

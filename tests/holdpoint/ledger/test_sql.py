@@ -21,7 +21,8 @@ from tests.support.postgres_server import PostgresServer
 # What would otherwise delete a record without asking the trigger for deletions.
 REPLACE = (
     "INSERT OR REPLACE INTO holdpoint_ledger SELECT SEQ, source, kind, subject, at_ms, form, 'forged', previous, hash, "
-    "requester, requester_groups, connection, verdict, state, reviewer, digest, rules FROM holdpoint_ledger WHERE seq = 3"
+    "requester, requester_groups, connection, verdict, state, reviewer, digest, rules, reviewer_name, similar_own, "
+    "similar_group FROM holdpoint_ledger WHERE seq = 3"
 )
 
 

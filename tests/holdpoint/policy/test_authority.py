@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ from holdpoint.errors import MayNotDecide
 from holdpoint.model import (
     Decision,
     DecisionKind,
+    Edit,
     Escalation,
     Evaluation,
     Hold,
     Requester,
     Requirement,
     Reviewer,
+    ReviewTerms,
     Risk,
     Role,
     State,
@@ -126,9 +129,11 @@ def test_who_may_not_decide_and_what_they_are_told(case: str) -> None:
 
 
 def decision(
-    by: str, *groups: str, kind: DecisionKind = DecisionKind.APPROVE, digest: str = NOW, result: str | None = None
-) -> Decision:
-    return Decision(kind, by, by.title(), groups, "web", 0, digest, result or digest)
+    by: str, *groups: str, kind: DecisionKind = DecisionKind.APPROVE, digest: str = NOW, result: str | None = None,
+    glass: bool = False,
+) -> Decision:  # fmt: skip
+    edits = (Edit("messages/0/content", "new"),) if result else ()
+    return Decision(kind, by, by.title(), groups, "web", 0, digest, result or digest, edits=edits, glass=glass)
 
 
 TWO_OF_SECURITY = (Requirement("security", 2),)
@@ -178,6 +183,76 @@ def test_how_far_the_approvals_have_come(case: str) -> None:
     assert found.complete is complete
 
 
+SAM_EDITS = decision("sam", "security", digest="before", result=NOW)
+KIM = decision("kim", "security")
+ONE, TWO = (SECURITY,), TWO_OF_SECURITY
+
+CONFIRMED: dict[str, tuple[tuple[Requirement, ...], list[Decision], bool, bool]] = {
+    "nobody edited": (ONE, [KIM], True, False),
+    "nobody did anything": (ONE, [], False, False),
+    "only who edited": (ONE, [SAM_EDITS], False, True),
+    "who edited, twice": (ONE, [SAM_EDITS, decision("sam", "security")], False, True),
+    "who edited, written otherwise": (ONE, [SAM_EDITS, decision(" SAM", "security")], False, True),
+    "somebody else of the group": (ONE, [SAM_EDITS, KIM], True, False),
+    "somebody else of another group that is asked for": (ONE_EACH, [SAM_EDITS, decision("lee", "legal")], True, False),
+    "somebody else, and the quorum is not reached": (
+        (Requirement("security", 3),), [SAM_EDITS, KIM], False, False,
+    ),
+    "two of two with who edited": (TWO, [SAM_EDITS, KIM], True, False),
+    "an outsider": (ONE, [SAM_EDITS, decision("pat", "sales")], False, True),
+    "somebody else's approval of the former text": (ONE, [decision("kim", "security", digest="before"), SAM_EDITS], False, True),
+    "somebody else rejects": (ONE, [SAM_EDITS, decision("kim", "security", kind=NO)], False, True),
+    "the last edit counts: the editor before may confirm": (
+        ONE, [decision("kim", "security", digest="first", result="before"), SAM_EDITS, KIM], True, False,
+    ),
+    "the last edit counts: its editor may not": (
+        ONE, [decision("kim", "security", digest="first", result="before"), SAM_EDITS], False, True,
+    ),
+    "an edit back to a text that somebody else has approved": (
+        TWO, [KIM, decision("lou", "security", result="after"), decision("sam", "security", digest="after", result=NOW)], True, False,
+    ),
+    "the glass is broken": (ONE, [SAM_EDITS, decision("ada", "platform", glass=True)], True, False),
+}  # fmt: skip  # requirements, decisions, complete, unconfirmed
+
+
+@pytest.mark.promise(5)
+@pytest.mark.parametrize("case", CONFIRMED)
+def test_an_edit_is_confirmed_by_somebody_else_who_counts(case: str) -> None:
+    requirements, decisions, complete, unconfirmed = CONFIRMED[case]
+    found = authority.tally(requirements, decisions, NOW, confirm_edits=True)
+    assert (found.complete, found.unconfirmed) == (complete, unconfirmed)
+    without = authority.tally(requirements, decisions, NOW)
+    assert without.items == found.items, "who counts for what is another question"
+    assert without.complete or not complete
+    assert not without.unconfirmed
+
+
+def test_the_rules_of_the_hold_say_whether_edits_are_confirmed() -> None:
+    held = hold(SECURITY)
+    confirmed = replace(held, evaluation=replace(held.evaluation, terms=ReviewTerms(confirm_edits=True)))
+    assert authority.progress(held, [SAM_EDITS]).complete
+    assert not authority.progress(confirmed, [SAM_EDITS]).complete
+
+
+GLASS: dict[str, tuple[tuple[Requirement, ...], list[Decision], bool]] = {
+    "alone": (TWO_OF_SECURITY, [decision("ada", "platform", glass=True)], True),
+    "without any requirement": ((), [decision("ada", "platform", glass=True)], True),
+    "of another text": (TWO_OF_SECURITY, [decision("ada", "platform", digest="before", glass=True)], False),
+    "after a rejection": (
+        ONE, [decision("sam", "security", kind=NO), decision("ada", "platform", glass=True)], False,
+    ),
+    "as a rejection": (ONE, [decision("ada", "platform", kind=NO, glass=True)], False),
+    "the same without breaking it": (ONE, [decision("ada", "platform")], False),
+}  # fmt: skip  # requirements, decisions, complete
+
+
+@pytest.mark.promise(5)
+@pytest.mark.parametrize("case", GLASS)
+def test_who_breaks_the_glass_approves_alone(case: str) -> None:
+    requirements, decisions, complete = GLASS[case]
+    assert authority.tally(requirements, decisions, NOW).complete is complete
+
+
 def test_the_progress_of_a_hold_counts_those_who_joined_and_the_text_that_is_held_now() -> None:
     held = hold(SECURITY, escalations=JOINS, escalated=1)
     assert authority.progress(held, [decision("lou", "leads")]).complete
@@ -218,3 +293,15 @@ def test_one_approval_more_never_undoes_a_quorum(requirements: list[Requirement]
     for count in range(len(decisions)):
         if authority.tally(requirements, decisions[:count], NOW).complete:
             assert authority.tally(requirements, decisions[: count + 1], NOW).complete
+
+
+@given(REQUIREMENTS, PEOPLE, st.booleans())
+def test_one_approval_more_never_undoes_a_confirmation(
+    requirements: list[Requirement], people: list[set[str]], edited: bool
+) -> None:
+    decisions = [decision(f"p{n}", *sorted(groups)) for n, groups in enumerate(people)]
+    if edited and people:
+        decisions[0] = decision("p0", *sorted(people[0]), digest="before", result=NOW)
+    for count in range(len(decisions)):
+        if authority.tally(requirements, decisions[:count], NOW, confirm_edits=True).complete:
+            assert authority.tally(requirements, decisions[: count + 1], NOW, confirm_edits=True).complete

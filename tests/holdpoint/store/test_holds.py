@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from holdpoint.errors import Conflict, NotFound, StoreUnavailable
-from holdpoint.model import Requester, State
+from holdpoint.model import Requester, ReviewTerms, State
 from holdpoint.store import Store, StoredResponse
 from holdpoint.store.gateways import GONE_AFTER_MS
 from tests.conftest import MovingClock
@@ -289,6 +289,10 @@ async def test_a_redis_that_hangs_is_unavailable_within_seconds(redis_server: Re
 
 
 async def test_timeouts_of_a_rule_set_the_deadline(store: Store, gateway: str) -> None:
-    draft = make_draft(evaluation=make_evaluation(timeout_ms=1000, escalations=()))
-    hold = await store.holds.hold(draft, gateway=gateway, idempotency_key=None)
-    assert hold.due_ms == hold.deadline_ms == hold.created_ms + 1000
+    for remind, due_ms in ((True, 500), (False, 1000)):
+        draft = make_draft(
+            evaluation=make_evaluation(timeout_ms=1000, escalations=(), terms=ReviewTerms(remind=remind))
+        )
+        hold = await store.holds.hold(draft, gateway=gateway, idempotency_key=None)
+        assert hold.deadline_ms == hold.created_ms + 1000
+        assert hold.due_ms == hold.created_ms + due_ms, "the timer looks at half of the time only to remind"

@@ -1,0 +1,111 @@
+"""What cards, messages and modals of Slack are made of: rows, runs, moments; and the way to the templates.
+
+Two rules keep a text from outside inert (promise 7). It stands in ``rich_text``, which Slack never parses; headers,
+notes and buttons (``plain_text``) hold only words of ours. The one exception is a message's top-level ``text``, the line
+for notifications, which goes through `bot.slack.text.inert`. Pure but for reading the templates.
+
+Limits are Slack's (3,000 a text, 50 blocks, and about 13,000 for all texts of a message, which Slack enforces but does
+not document), with a margin, in UTF-16 units.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from bot.passages import Segment
+from bot.slack.text import clip, pieces
+from bot.templates import render
+from bot.views import CardView
+
+Blocks = list[dict[str, Any]]
+Row = dict[str, Any]
+
+MOST_RUNS = 200  # runs of one passage; what comes after them is shown, but its marks are not
+PAGE_UNITS = 2_500
+
+
+def load(template: str, **context: Any) -> Any:
+    """The JSON that a template gives."""
+    return json.loads(render(template, **context))
+
+
+def value_of(view: CardView) -> str:
+    """What a button carries: which hold, and which text of it was shown. Nothing else; the server knows the rest."""
+    return f"{view.id} {view.digest}"
+
+
+def rows(pairs: Iterable[tuple[str, str]]) -> list[Row]:
+    """Labels and values for the template; those without a value are left out."""
+    return [{"label": label, "value": value} for label, value in pairs if value.strip()]
+
+
+def some(label: str, texts: Sequence[str], *, most: int, length: int) -> list[tuple[str, str]]:
+    """The first texts, and how many there are beyond."""
+    shown = [(label, clip(text, length)) for text in texts[:most]]
+    return [*shown, (label, f"and {len(texts) - most} more, see the inbox")] if len(texts) > most else shown
+
+
+def who(view: CardView) -> list[tuple[str, str]]:
+    """Who asked what of which model."""
+    return [
+        ("Requester", clip(view.requester, 200)),
+        ("Groups", clip(", ".join(view.requester_groups), 200)),
+        ("Connection", clip(view.connection, 100)),
+        ("Model", clip(view.model, 150)),
+        ("Environment", clip(view.environment, 100)),
+    ]
+
+
+def runs(segments: Iterable[Segment]) -> list[Row]:
+    """Segments as text elements of at most Slack's length."""
+    found: list[Row] = [
+        {"text": piece, "marked": segment.marked, "gap": segment.gap}
+        for segment in segments
+        for piece in pieces(segment.text, PAGE_UNITS)
+    ]
+    if len(found) > MOST_RUNS:
+        rest = "".join(run["text"] for run in found[MOST_RUNS:])
+        found[MOST_RUNS:] = [{"text": piece, "marked": False, "gap": False} for piece in pieces(rest, PAGE_UNITS)]
+    return found
+
+
+def words(text: str, most: int) -> list[Row]:
+    """What a person typed, in at most ``most`` units, as runs; nothing for an empty text."""
+    shown = clip(text, most)
+    return runs([Segment(shown)]) if shown.strip() else []
+
+
+def moment(at_ms: int) -> Row:
+    """A time for Slack to show in the reader's own zone, and in UTC where it cannot."""
+    text = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return {"at_s": at_ms // 1000, "at_words": text}
+
+
+def history(view: CardView, *, most: int = 5) -> list[Row]:
+    """What people did, without what else stands on the card. The last lines only; the inbox has them all."""
+    lines = [line for line in view.timeline[1:] if not line.talk][-most:]  # the first one says that it was held
+    return [
+        {**moment(line.at_ms), "text": clip(line.text if line.note == view.reason else line.line, 250)}
+        for line in lines
+    ]
+
+
+def edits(view: CardView, *, most: int = 2) -> tuple[list[Row], str]:
+    """The first diffs, and how many there are beyond."""
+    shown = [
+        {
+            "label": clip(f"{edit.label}, edited by {edit.by}", 150),
+            "text": clip("\n".join(f"{line.sign} {line.text}" for line in edit.lines if line.sign.strip()) or " ", 600),
+        }
+        for edit in view.edits[:most]
+    ]
+    beyond = len(view.edits) - most
+    return shown, f"{beyond} more edit{'' if beyond == 1 else 's'} in the inbox" if beyond > 0 else ""
+
+
+def reference(view: CardView) -> str:
+    """Ours alone: id and digest."""
+    return f"Hold {view.id} · text {view.digest[:12]}"

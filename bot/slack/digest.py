@@ -1,0 +1,73 @@
+"""The card of many holds, for a channel that is near its rate limit. Pure but for reading the templates."""
+
+from __future__ import annotations
+
+from bot.slack import BULK_APPROVE, BULK_REJECT
+from bot.slack.blocks import Blocks, Row, load, moment
+from bot.slack.text import clip, inert
+from bot.views import DigestLine, DigestView
+from holdpoint.model import Risk
+
+_RISKS = {Risk.LOW: "⚪", Risk.MEDIUM: "🟠", Risk.HIGH: "🔴"}
+
+
+def digest_blocks(view: DigestView) -> Blocks:
+    """The holds as a list, each with requester, what, risk, deadline and id; and buttons for exactly those that wait."""
+    waiting = len(view.waiting)
+    digest = {
+        "title": _title(view),
+        "lines": [_line(line) for line in view.lines],
+        "note": _note(view),
+        "buttons": _buttons(view, waiting) if waiting else [],
+        "url": view.url,
+    }
+    blocks: Blocks = load("slack/digest.json.j2", digest=digest)
+    return blocks
+
+
+def digest_text(view: DigestView) -> str:
+    """The line for notifications. Words of ours only."""
+    return inert(_title(view), 1_500)
+
+
+def _title(view: DigestView) -> str:
+    waiting = len(view.waiting)
+    return (
+        f"{waiting:,} of {len(view.lines):,} requests wait" if waiting else f"{len(view.lines):,} requests, all decided"
+    )
+
+
+def _note(view: DigestView) -> str:
+    unread = sum(line.unread for line in view.waiting)
+    sentences = [
+        "Many requests came at once, so they share a card." if view.waiting else "",
+        "A decision covers exactly those that wait on this list." if view.waiting else "",
+        f"{unread} marked “read first” cannot be approved together: open them." if unread else "",
+        f"{view.more:,} more wait beyond this list." if view.more else "",
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def _line(line: DigestLine) -> Row:
+    """``who``, ``what`` and ``preview`` are from outside; the rest is ours."""
+    first = " · read first" if line.unread and line.pending else ""
+    return {
+        "risk": f"{_RISKS[line.risk]} {line.risk.value}{first}  ",
+        "who": clip(line.requester, 80) or "?",
+        "what": clip(line.what, 80) or "?",
+        "preview": clip(line.preview, 90) if line.pending else "",
+        "at": moment(line.deadline_ms) if line.pending else None,
+        "sentence": clip(line.sentence, 120),
+        "id": line.id,
+    }
+
+
+def _buttons(view: DigestView, waiting: int) -> list[Row]:
+    what = f"these {waiting}" if waiting > 1 else "this one"
+    exactly = f"Exactly the {waiting} that wait on this card." if waiting > 1 else "The one that waits on this card."
+    return [
+        {"text": f"Approve {what}", "action": BULK_APPROVE, "style": "primary", "value": view.value,
+         "ask": {"title": f"Approve {what}?", "text": f"{exactly} Each counts as your own decision.",
+                 "confirm": "Approve", "deny": "Back"}},
+        {"text": f"Reject {what}", "action": BULK_REJECT, "style": "danger", "value": view.value, "ask": None},
+    ]  # fmt: skip

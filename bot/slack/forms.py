@@ -1,0 +1,121 @@
+"""The modals that ask a person for something, through ``templates/slack/``. Pure but for reading the templates.
+
+Each carries in ``private_metadata`` what its button carried: ``<hold> <digest>`` and perhaps one word more. Block ids are
+the names of what is asked for: ``reason``, ``prepared``, ``text``, ``scope``, ``uses``, ``age``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.cards import CardView
+from bot.sentences import duration
+from bot.slack import BULK_REJECT_MODAL, REJECT_MODAL
+from bot.slack.blocks import Blocks, Row, load, rows, value_of, words
+from bot.slack.modals import Modal, modal_facts
+from bot.slack.text import clip, head, units
+from holdpoint.model import GrantLimits, GrantScope, Question
+from holdpoint.visible import visible_line
+
+OPTION_UNITS = 75  # of an option's text, and of the line below it
+MOST_OPTIONS = 100
+NOTICE_LINES = 20
+
+_MINUTE_MS = 60_000
+_HOUR_MS = 60 * _MINUTE_MS
+_USES = (1, 5, 10, 20, 50, 100, 200, 500)
+_AGES_MS = (15 * _MINUTE_MS, _HOUR_MS, 4 * _HOUR_MS, 8 * _HOUR_MS, 24 * _HOUR_MS, 72 * _HOUR_MS)
+
+
+def reject_modal(view: CardView, reasons: Sequence[str]) -> Modal:
+    """``reasons``: the policy's prepared ones; one of them, own words, or both are sent."""
+    return _modal(
+        "reject", callback=REJECT_MODAL, title="Reject request", value=value_of(view), facts=modal_facts(view),
+        prepared=prepared(reasons),
+    )  # fmt: skip
+
+
+def bulk_reject_modal(value: str, count: int, reasons: Sequence[str]) -> Modal:
+    """One reason for all ``count`` requests of a card; ``value`` is what its button carried."""
+    facts = rows([("Requests", f"{count}, exactly those that the card lists")])
+    return _modal(
+        "reject", callback=BULK_REJECT_MODAL, title="Reject all", value=value, facts=facts, prepared=prepared(reasons)
+    )
+
+
+def ask_modal(view: CardView, *, pauses: bool) -> Modal:
+    """``pauses``: the clock stands until the requester answers."""
+    hint = "It goes to the requester; the answer appears on the card."
+    hint += " The clock stands meanwhile." if pauses else " The clock runs on."
+    return _modal("ask", value=value_of(view), facts=modal_facts(view), hint=hint)
+
+
+def grant_modal(view: CardView, limits: GrantLimits, groups: Sequence[str], *, whole: bool) -> Modal:
+    """``groups``: those that the grant may stand for; ``whole``: the card showed the text in full."""
+    rules = ", ".join(rule.id for rule in view.rules)
+    facts = rows([("Connection", clip(view.connection, 100)), ("Rules", clip(rules, 400))])
+    return _modal(
+        "grant", value=f"{value_of(view)} {'whole' if whole else 'part'}", facts=[*modal_facts(view), *facts],
+        scopes=_scopes(limits, groups),
+        uses=[_option(f"{uses} {'time' if uses == 1 else 'times'}", str(uses)) for uses in _up_to(_USES, limits.uses)],
+        ages=[_option(duration(age), str(age)) for age in _up_to(_AGES_MS, limits.age_ms)],
+    )  # fmt: skip
+
+
+def answer_modal(view: CardView, question: Question, text: str) -> Modal:
+    """``text``: the question as it may be shown."""
+    return _modal(
+        "answer_question", value=f"{value_of(view)} {question.id}", question=words(text, 2_500),
+        asked_by=f"{clip(visible_line(question.name or question.by), 80)} asks",
+    )  # fmt: skip
+
+
+def justify_modal(view: CardView) -> Modal:
+    """Why the requester needs it; what they said so far is shown, and replaced."""
+    before = words(view.justification, 2_500)
+    return _modal("justify", value=value_of(view), facts=modal_facts(view), before=before)
+
+
+def notice_modal(lines: Sequence[str]) -> Modal:
+    """Sentences for one person."""
+    return _modal("notice", lines=[clip(line, 2_500) for line in lines[:NOTICE_LINES]])
+
+
+def notice_blocks(lines: Sequence[str]) -> Blocks:
+    """The same for a message: as blocks, in which every character is what it is."""
+    blocks: Blocks = notice_modal(lines)["blocks"]
+    return blocks
+
+
+def prepared(reasons: Sequence[str]) -> list[Row]:
+    """The policy's reasons as options; a long one goes on in the line below. The value is the reason's number."""
+    return [_option(visible_line(reason), str(number)) for number, reason in enumerate(reasons[:MOST_OPTIONS])]
+
+
+def _scopes(limits: GrantLimits, groups: Sequence[str]) -> list[Row]:
+    """``requester``, or ``group <name>``."""
+    found: list[Row] = []
+    if GrantScope.REQUESTER in limits.scopes:
+        found.append(_option("Only this requester", GrantScope.REQUESTER.value))
+    if GrantScope.GROUP in limits.scopes:
+        found += (_option(f"Everybody in {visible_line(g)}", f"{GrantScope.GROUP.value} {g}") for g in groups)
+    return found[:MOST_OPTIONS]
+
+
+def _up_to(usual: Sequence[int], limit: int) -> list[int]:
+    """The usual choices below the limit, and the limit itself."""
+    return [*(each for each in usual if each < limit), limit]
+
+
+def _option(text: str, value: str) -> Row:
+    """``text`` in one line, or in two, which part between words where both fit then."""
+    first = head(text, OPTION_UNITS)
+    between = first.rfind(" ") + 1
+    if len(first) < len(text) and between and units(text[between:]) <= OPTION_UNITS:
+        first = first[:between]
+    return {"text": first, "value": value, "more": clip(text[len(first) :], OPTION_UNITS)}
+
+
+def _modal(name: str, **context: object) -> Modal:
+    view: Modal = load(f"slack/{name}.json.j2", **context)
+    return view

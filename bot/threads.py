@@ -1,0 +1,195 @@
+"""What is said in the threads of cards: what happened, each thing once, and whom to call. Platform-free.
+
+::
+
+    a hold was drawn ─▶ soon() ─ a second later, with whatever else is due ─▶ one reply for each card
+                                     (store.cards.say: taken once, by one bot)
+
+Cards go first: while a channel is near its limit, its threads wait, and what has piled up becomes one line. The card
+itself shows everything, so a reply that was lost in a crash is not said again (at most once, never twice), and what
+could not be said for minutes after the end is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bot.drawer import Drawer, channels_of
+from bot.happenings import Happening, calls, happenings
+from bot.platform import Call, Posted, Reply
+from holdpoint.clock import Clock
+from holdpoint.errors import ChannelRefused, ChannelUnavailable, NotFound, StoreUnavailable
+from holdpoint.live import Live
+from holdpoint.model import Hold, Mention
+from holdpoint.store import CardPlace, Store
+
+BATCH_S = 1.0
+RETRY_S = 1.0
+MOST_LINES = 8  # of one reply; more are summed up
+LATE_MS = 120_000  # after the end of a hold
+_BATCH = 50  # holds that are looked at before anything is said
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Saying:
+    """One reply that is being put together: on which card, what, and what was taken on for it (hold, name)."""
+
+    target: str
+    holds: set[str] = field(default_factory=set)
+    lines: list[str] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    taken: list[tuple[str, str]] = field(default_factory=list)
+    loud: bool = False
+
+
+class Narrator:
+    """Speaks in the threads of one platform's cards; in one process at a time. `run` is the task."""
+
+    def __init__(self, store: Store, live: Live, drawer: Drawer, *, clock: Clock) -> None:
+        self._store = store
+        self._live = live
+        self._drawer = drawer
+        self._clock = clock
+        self._waits_at: dict[str, frozenset[str]] = {}  # of what is late: the targets where it has to be said
+        self._due: set[str] = set()
+        self._wake = asyncio.Event()
+
+    def soon(self, hold_id: str) -> None:
+        """Something may have happened to this hold."""
+        self._due.add(hold_id)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Speak until cancelled. What a platform or Redis does not take now is said later."""
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(BATCH_S)
+            self._wake.clear()
+            due, self._due = self._due, set()
+            try:
+                late = await self.tell(sorted(due))
+            except StoreUnavailable as error:
+                _log.info("threads wait: %s", error)
+                late = due
+            if late:
+                self._due |= late
+                await asyncio.sleep(RETRY_S)
+                self._wake.set()
+
+    async def tell(self, hold_ids: Sequence[str]) -> set[str]:
+        """Say what there is to say of these holds; returns those of which something has to wait.
+
+        Raises:
+            StoreUnavailable: Redis is lost; nothing is said twice when it is told again.
+        """
+        late: set[str] = set()
+        closed: set[str] = set()  # targets that take no reply now: nothing more is tried there in this round
+        for batch in _batches(hold_ids):
+            sayings: dict[Posted, _Saying] = {}
+            for hold_id in batch:
+                if (at := self._waits_at.pop(hold_id, None)) and at <= closed:
+                    self._waits_at[hold_id] = at
+                    late.add(hold_id)
+                elif not await self._collect(hold_id, sayings):
+                    late.add(hold_id)
+            for posted, saying in sayings.items():
+                if saying.taken and not await self._say(posted, saying):
+                    closed.add(saying.target)
+                    late |= saying.holds
+                    self._waits_at |= dict.fromkeys(saying.holds, frozenset({saying.target}))
+        return late
+
+    async def _collect(self, hold_id: str, sayings: dict[Posted, _Saying]) -> bool:
+        """Take on what nobody has said of this hold yet. False when some of it has to wait for a quieter time."""
+        try:
+            hold = await self._store.holds.get(hold_id)
+        except NotFound:
+            return True
+        cards = await self._cards(hold)
+        masks = self._live.snapshot.policy.masks
+        done = True
+        for target, (posted, place) in cards.items():
+            due = [
+                each for each in happenings(hold, masks=masks) if each.at_ms is None or each.at_ms > place.intended_ms
+            ]
+            if await self._store.cards.say(hold.id, [f"{target} begun"]):
+                # What has no time of its own stood on the card from its beginning.
+                await self._store.cards.say(hold.id, [f"{target} {each.key}" for each in due if each.at_ms is None])
+            if hold.closed_ms is not None and self._clock() - hold.closed_ms > LATE_MS and not place.refused:
+                due = []
+            if due and self._drawer.pressure.is_busy(target):
+                done = False
+                continue
+            await self._take(hold, target, due, sayings.setdefault(posted, _Saying(target)))
+        for call in calls(hold):
+            if (where := self._where(hold, call, list(cards))) is not None:
+                saying = sayings.setdefault(cards[where][0], _Saying(where))
+                # Not for each target: a call is made once, wherever the card stands.
+                if await self._store.cards.say(hold.id, [call.key]):
+                    saying.holds.add(hold.id)
+                    saying.calls.append(call)
+                    saying.taken.append((hold.id, call.key))
+        return done
+
+    async def _take(self, hold: Hold, target: str, due: Sequence[Happening], saying: _Saying) -> None:
+        names = {f"{target} {each.key}": each for each in due}
+        mine = await self._store.cards.say(hold.id, list(names))
+        saying.lines += (each.text for name, each in names.items() if name in mine)
+        saying.loud |= any(each.loud for name, each in names.items() if name in mine)
+        saying.taken += ((hold.id, name) for name in names if name in mine)
+        saying.holds.add(hold.id)
+
+    async def _say(self, posted: Posted, saying: _Saying) -> bool:
+        """False when the platform takes no reply there now; then nobody has taken anything on."""
+        try:
+            await self._drawer.channel.reply(posted, Reply(_summed(saying.lines), tuple(saying.calls), saying.loud))
+        except ChannelUnavailable as error:
+            if error.retry_after_seconds is None:
+                _log.info("a reply may be lost: %s", error, extra={"target": saying.target})
+                return True
+            for hold_id, name in saying.taken:
+                await self._store.cards.unsay(hold_id, [name])
+            return False
+        except ChannelRefused as error:
+            _log.warning("no reply: %s", error, extra={"target": saying.target})
+        return True
+
+    async def _cards(self, hold: Hold) -> dict[str, tuple[Posted, CardPlace]]:
+        """The channels' cards that show the hold, its own or shared ones; not the requester's message."""
+        found: dict[str, tuple[Posted, CardPlace]] = {}
+        kind = self._drawer.kind
+        for target, place in (await self._store.cards.all(hold.id)).items():
+            if not target.startswith(f"{kind}:") or target.startswith(f"{kind}:dm:"):
+                continue
+            shared = await self._store.cards.get(place.bundle, target) if place.bundle else place
+            if shared is not None and shared.message:
+                found[target] = Posted(shared.channel, shared.message), place
+        return found
+
+    def _where(self, hold: Hold, call: Call, targets: Sequence[str]) -> str | None:
+        """On which of the cards to call: who joins has channels of their own; else the first of the route."""
+        snapshot = self._live.snapshot
+        routed = [target for target in channels_of(hold, snapshot, self._drawer.kind) if target in targets]
+        if call.reason is Mention.ESCALATION:
+            routes = (*snapshot.policy.routes, *snapshot.routes)
+            own = {channel for route in routes if route.group in call.groups for channel in route.channels}
+            routed.sort(key=lambda target: target not in own)
+        return next(iter([*routed, *targets]), None)
+
+
+def _batches(hold_ids: Sequence[str]) -> list[Sequence[str]]:
+    return [hold_ids[start : start + _BATCH] for start in range(0, len(hold_ids), _BATCH)]
+
+
+def _summed(lines: Sequence[str]) -> tuple[str, ...]:
+    """The lines, equal ones once with their number; beyond a handful, how many there are."""
+    counted = [f"{line} (× {count})" if count > 1 else line for line, count in Counter(lines).items()]
+    if len(counted) > MOST_LINES:
+        return (f"{len(lines)} things happened since. The card shows how each request stands.",)
+    return tuple(counted)

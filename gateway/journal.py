@@ -1,0 +1,93 @@
+"""What is written of a request: that it was allowed, blocked or refused, and what became of it. Nothing goes on before.
+
+Every change of a hold writes its own record; see `holdpoint.store.holds`.
+"""
+
+from __future__ import annotations
+
+from gateway.exchange import Exchange
+from gateway.record import Recorder
+from holdpoint import canonical
+from holdpoint.clock import Clock
+from holdpoint.errors import Refusal
+from holdpoint.model import Evaluation, EventKind, Outcome, Query
+from holdpoint.store import StoredResponse, events
+
+_LONGEST_TARGET = 200  # of an unknown path, in its record
+
+
+class Journal:
+    """Every method returns once it is in Redis; `StoreUnavailable` ends the request."""
+
+    def __init__(self, recorder: Recorder, clock: Clock) -> None:
+        self._recorder = recorder
+        self._clock = clock
+
+    async def write(
+        self,
+        exchange: Exchange,
+        kind: EventKind,
+        query: Query | None,
+        evaluation: Evaluation | None,
+        reason: str = "",
+    ) -> None:
+        """``kind`` is `request.allowed`, `request.blocked` or `request.refused`."""
+        entry = events.request_entry(
+            kind,
+            request=exchange.id,
+            at_ms=self._clock(),
+            requester=exchange.requester,
+            connection=exchange.connection.name,
+            environment=exchange.connection.environment,
+            address=exchange.request.peer,
+            method=exchange.request.method,
+            target=exchange.endpoint.target or exchange.request.path[:_LONGEST_TARGET],
+            digest=digest_of(exchange, query.body if query is not None else b""),
+            query=query,
+            evaluation=evaluation,
+            reason=reason,
+            grant=exchange.grant,
+            hold=exchange.hold or "",
+        )
+        await self._recorder.record(entry)
+
+    async def refused(self, exchange: Exchange, refusal: Refusal) -> None:
+        """What was identified, and is refused without a look at its texts."""
+        await self.write(exchange, EventKind.REQUEST_REFUSED, None, None, refusal.reason)
+
+    def completion(self, exchange: Exchange) -> Completion:
+        """Records what becomes of an allowed request."""
+        return Completion(self._recorder, self._clock, exchange)
+
+
+class Completion:
+    """A `gateway.forward.Finish`. Keeps nothing of the exchange but what its record needs."""
+
+    __slots__ = ("_clock", "_connection", "_id", "_recorder", "_requester")
+
+    def __init__(self, recorder: Recorder, clock: Clock, exchange: Exchange) -> None:
+        self._recorder = recorder
+        self._clock = clock
+        self._id = exchange.id
+        self._requester = exchange.requester
+        self._connection = exchange.connection.name
+
+    async def __call__(self, outcome: Outcome, _response: StoredResponse | None) -> None:
+        entry = events.request_completed(
+            request=self._id,
+            at_ms=self._clock(),
+            requester=self._requester,
+            connection=self._connection,
+            outcome=outcome,
+        )
+        await self._recorder.record(entry)
+
+
+def digest_of(exchange: Exchange, body: bytes) -> str:
+    """The digest of the request with ``body``."""
+    return canonical.digest(
+        connection=exchange.connection.name,
+        method=exchange.request.method,
+        target=exchange.endpoint.target,
+        body=body,
+    )
