@@ -6,6 +6,7 @@ Errors of drivers become `LedgerError` here, without the statement and its param
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from holdpoint.errors import ConfigurationError, LedgerError
 
 _SETTING = "HOLDPOINT_LEDGER_URL"
 _BUSY_TIMEOUT_S = 2
+_BETWEEN_TRIES_S = 0.01
 _CONNECT_TIMEOUT_S = 5
 _SILENCE_TIMEOUT_MS = 15_000  # a PostgreSQL that does not acknowledge what it is sent is gone
 _LOCK_TIMEOUT_MS = 10_000
@@ -131,8 +133,22 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions begin where _begin_sqlite says
     # Text that was tampered with may be no UTF-8. Kept apart from what looks like it, so that verify can tell.
     connection.text_factory = lambda raw: raw.decode(errors="surrogateescape")
-    connection.execute("PRAGMA journal_mode = WAL")
+    _keep_a_log(connection)
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def _keep_a_log(connection: Any) -> None:
+    """Change to write-ahead logging. SQLite waits for every lock of somebody else, but not for the one that this takes."""
+    late_at = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= late_at:
+                raise
+            time.sleep(_BETWEEN_TRIES_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -247,3 +247,13 @@ def run(url: str, sql: str, *, autocommit: bool = False) -> None:
             connection.execute(text(sql))
     finally:
         engine.dispose()
+
+
+def test_bots_that_start_at_the_same_moment_open_a_new_ledger_together(tmp_path: Path) -> None:
+    """SQLite waits for nobody when a file changes to write-ahead logging."""
+    for number in range(20):
+        url = f"sqlite:///{tmp_path / str(number)}.sqlite3"
+        with ThreadPoolExecutor(6) as threads:
+            ledgers = list(threads.map(lambda _, url=url: Ledger.open(url), range(6)))  # type: ignore[misc]
+        for ledger in ledgers:
+            ledger.close()
