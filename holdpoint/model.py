@@ -454,6 +454,9 @@ class Hold:
     paused_for_ms: int = 0  # how long the clock has stood in all, up to paused_ms
     reminded_ms: int | None = None
     similar: Similar | None = None  # noted before the first card; None: not known
+    told: tuple[
+        tuple[str, bool], ...
+    ] = ()  # channels ("teams") by which the requester could be told or not; see Talk.told
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
@@ -486,6 +489,7 @@ class EventKind(StrEnum):
     HOLD_ANSWERED = "hold.answered"
     HOLD_RESUMED = "hold.resumed"  # nobody answered for too long: the clock runs again
     HOLD_JUSTIFIED = "hold.justified"
+    HOLD_TOLD = "hold.told"  # the requester could not be told in a usual place, or was told in another one
     HOLD_RELEASED = "hold.released"
     HOLD_COMPLETED = "hold.completed"
     HOLD_FAILED = "hold.failed"

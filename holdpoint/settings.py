@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from holdpoint.errors import ConfigurationError
 
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TEAM = re.compile(r"[TE][A-Z0-9]{1,63}")
 
 
@@ -80,6 +81,47 @@ class Settings(BaseSettings):
         "", validation_alias=AliasChoices("SLACK_TRUSTED_TEAMS"),
         description="ids of other workspaces (T…) and organisations (E…) whose people count, separated by commas",
     )  # fmt: skip
+    teams_app_id: str = Field(
+        "", validation_alias=AliasChoices("MicrosoftAppId"), description="id of the Azure bot; turns Teams on"
+    )
+    teams_app_password: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("MicrosoftAppPassword"), description="a client secret of that app"
+    )
+    teams_app_type: str = Field(
+        "SingleTenant", validation_alias=AliasChoices("MicrosoftAppType"), description="SingleTenant or MultiTenant"
+    )
+    teams_tenant_id: str = Field(
+        "",
+        validation_alias=AliasChoices("MicrosoftAppTenantId"),
+        description="id of the tenant of the people who decide",
+    )
+    teams_openid_url: str = Field(
+        "https://login.botframework.com/v1/.well-known/openidconfiguration",
+        validation_alias=AliasChoices("ToBotFromChannelOpenIdMetadataUrl"),
+        description="where the keys that sign Teams' callbacks are announced; other clouds have their own",
+    )
+    teams_token_issuer: str = Field(
+        "https://api.botframework.com", validation_alias=AliasChoices("ToBotFromChannelTokenIssuer"),
+        description="who signs Teams' callbacks",
+    )  # fmt: skip
+    teams_login_url: str = Field(
+        "https://login.microsoftonline.com", validation_alias=AliasChoices("ToChannelFromBotLoginUrl"),
+        description="where the bot gets its own tokens, without the tenant",
+    )  # fmt: skip
+    teams_oauth_scope: str = Field(
+        "https://api.botframework.com", validation_alias=AliasChoices("ToChannelFromBotOAuthScope"),
+        description="what these tokens are for",
+    )  # fmt: skip
+    teams_graph_url: str = Field(
+        "", validation_alias=AliasChoices("TEAMS_GRAPH_URL"),
+        description="https://graph.microsoft.com, to know the members of groups with entra_group; empty: not asked",
+    )  # fmt: skip
+
+    smtp_url: SecretStr | None = Field(
+        None, description="smtp://user:password@host:587 (STARTTLS) or smtps://…:465; turns e-mail on"
+    )
+    email_from: str = Field("", description="the address that e-mail comes from: Holdpoint <holdpoint@example.com>")
+
     slack_api_url: str = Field(
         "https://slack.com/api/", validation_alias=AliasChoices("SLACK_API_URL"), description="Slack's Web API"
     )
@@ -89,6 +131,22 @@ class Settings(BaseSettings):
     def _fsync(cls, value: str) -> str:
         if value not in ("always", "everysec"):
             raise ValueError("must be 'always' or 'everysec'")
+        return value
+
+    @field_validator("teams_app_id", "teams_tenant_id")
+    @classmethod
+    def _guid(cls, value: str) -> str:
+        if value and not _GUID.fullmatch(value):
+            raise ValueError("must be an id such as 11111111-2222-3333-4444-555555555555")
+        return value.lower()
+
+    @field_validator("teams_app_type")
+    @classmethod
+    def _app_type(cls, value: str) -> str:
+        if value not in ("SingleTenant", "MultiTenant"):
+            raise ValueError(
+                "must be SingleTenant or MultiTenant (a managed identity has no password, and is not supported)"
+            )
         return value
 
     @field_validator("slack_trusted_teams")
@@ -107,6 +165,16 @@ class Settings(BaseSettings):
     def slack_is_on(self) -> bool:
         """Whether there is a token for a home workspace, or a way to be installed in others."""
         return self.slack_bot_token is not None or bool(self.slack_client_id)
+
+    @property
+    def teams_is_on(self) -> bool:
+        """Whether there is an Azure bot to be."""
+        return bool(self.teams_app_id)
+
+    @property
+    def email_is_on(self) -> bool:
+        """Whether there is a server to send e-mail by."""
+        return self.smtp_url is not None
 
     @property
     def link_base(self) -> str:
@@ -149,5 +217,5 @@ def _listed(value: str) -> list[str]:
 
 def _line(location: tuple[int | str, ...], message: str) -> str:
     name = str(location[0]) if location else "settings"
-    variable = name if name.isupper() else f"HOLDPOINT_{name.upper()}"
+    variable = f"HOLDPOINT_{name.upper()}" if name.islower() else name  # a vendor's own has capitals
     return f"{variable}: {message.removeprefix('Value error, ')}"

@@ -155,12 +155,26 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Who is in a group by the policy's own word. ``members`` are lower-case principals."""
+    """Who is in a group by the policy's own word. ``members`` are lower-case principals.
+
+    ``slack_usergroup``, ``teams_team`` (the id of its General channel) and ``entra_group`` (an object id) name a list of
+    people that a platform keeps, whose members belong to the group for as long as they are on it.
+    """
 
     name: str
     members: frozenset[str] = frozenset()
     slack_usergroup: str | None = None
     claims: Mapping[str, tuple[str, ...]] | None = None
+    teams_team: str | None = None
+    entra_group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TeamsTerms:
+    """Who else counts in Microsoft Teams: guests of the tenant, and people of these other tenants (lower-case ids)."""
+
+    guests: bool = False
+    tenants: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,3 +238,4 @@ class Document:
     tests: tuple[PolicyTest, ...]
     warnings: tuple[Problem, ...] = ()
     second_admin: bool = False
+    teams: TeamsTerms = TeamsTerms()

@@ -22,6 +22,7 @@ from holdpoint.policy.sections import (
     read_routes,
     read_second_admin,
     read_sets,
+    read_teams,
 )
 from holdpoint.policy.when import Names
 from holdpoint.policy.yaml_nodes import BadYaml, compose
@@ -29,7 +30,7 @@ from holdpoint.policy.yaml_nodes import BadYaml, compose
 VERSION = 1
 
 _FIELDS = (
-    "version", "defaults", "connections", "groups", "issuers", "roles", "changes",
+    "version", "defaults", "connections", "groups", "issuers", "roles", "changes", "teams",
     "patterns", "keywords", "masks", "rules", "routes", "tests",
 )  # fmt: skip  # as they usually stand
 
@@ -83,6 +84,7 @@ def _read(reader: Reader, root: Node, file: str) -> Document | None:
         read_tests(reader, fields.get("tests"), tuple(connections)),
         tuple(_in_order(reader.warnings)),
         second_admin=read_second_admin(reader, fields.get("changes"), roles.get(Role.ADMIN, ())),
+        teams=read_teams(reader, fields.get("teams")),
     )
 
 

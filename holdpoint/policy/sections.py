@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 from yaml.nodes import Node
 
 from holdpoint.model import Connection, OnTimeout, Requirement, Risk, Role, Route, Verdict
-from holdpoint.policy.document import Defaults, Group, Issuer, Mask, Rule
+from holdpoint.policy.document import Defaults, Group, Issuer, Mask, Rule, TeamsTerms
 from holdpoint.policy.patterns import TextPattern, keyword, pattern
 from holdpoint.policy.reading import Reader, suggestion
 from holdpoint.policy.rules import read_group, read_reviewers
@@ -18,6 +19,8 @@ from holdpoint.policy.when import Names, read_named_sets, read_patterns
 # Paths of the gateway's own, which a connection's name would hide.
 _RESERVED_CONNECTIONS = ("holds", "healthz", "readyz", "metrics")
 _PROTOCOLS = ("openai",)
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TEAM = re.compile(r"19:[A-Za-z0-9_-]{1,150}@thread\.(tacv2|skype)")
 _ROLE_NAMES = {"admins": Role.ADMIN, "auditors": Role.AUDITOR, "reviewers": Role.REVIEWER}
 
 
@@ -85,11 +88,11 @@ def _parse_credential(text: str) -> str:
 
 
 def read_groups(reader: Reader, node: Node | None) -> dict[str, Group]:
-    """``groups``: name → members, slack_usergroup, claims."""
+    """``groups``: name → members, claims, and the lists of people that platforms keep."""
     found = {}
     for name, key, value in reader.entries(node, "groups") or ():
         what = f"group {name!r}"
-        fields = reader.fields(value, what, ("members", "slack_usergroup", "claims"))
+        fields = reader.fields(value, what, ("members", "slack_usergroup", "claims", "teams_team", "entra_group"))
         if name == "*" or not name.strip() or not name.isprintable() or len(name) > 200:
             reader.problem(key, f"{what}: not a name for a group")
         if fields is None:
@@ -104,8 +107,32 @@ def read_groups(reader: Reader, node: Node | None) -> dict[str, Group]:
         }
         if claims:
             reader.warn(fields["claims"], f"{what}: claims wait for tokens, which come in a later release")
-        found[name] = Group(name, frozenset(m.strip().lower() for m in members), slack, claims or None)
+        team = reader.parsed(fields.get("teams_team"), f"{what}: teams_team", _parse_team)
+        entra = reader.parsed(fields.get("entra_group"), f"{what}: entra_group", _parse_guid)
+        found[name] = Group(name, frozenset(m.strip().lower() for m in members), slack, claims or None, team, entra)
     return found
+
+
+def read_teams(reader: Reader, node: Node | None) -> TeamsTerms:
+    """``teams: {guests: true, tenants: [11111111-2222-3333-4444-555555555555]}``."""
+    fields = reader.fields(node, "teams", ("guests", "tenants")) or {}
+    tenants = [
+        reader.parsed(item, "teams.tenants", _parse_guid) or ""
+        for item in reader.items(fields.get("tenants"), "teams.tenants") or ()
+    ]
+    return TeamsTerms(bool(reader.flag(fields.get("guests"), "teams.guests")), frozenset(filter(None, tenants)))
+
+
+def _parse_guid(text: str) -> str:
+    if not _GUID.fullmatch(text):
+        raise ValueError("is no id such as 11111111-2222-3333-4444-555555555555")
+    return text.lower()
+
+
+def _parse_team(text: str) -> str:
+    if not _TEAM.fullmatch(text):
+        raise ValueError("is no id of a team, such as 19:abc…@thread.tacv2")
+    return text
 
 
 def read_issuers(reader: Reader, node: Node | None) -> tuple[Issuer, ...]:
@@ -275,7 +302,5 @@ def _is_channel(reader: Reader, node: Node, text: str) -> bool:
     elif kind != _Channel.WEB and not target.strip():
         reader.problem(node, f"channel {text!r} names no place: write {kind}:<id>")
     else:
-        if kind in (_Channel.TEAMS, _Channel.EMAIL):
-            reader.warn(node, f"channel {text!r}: {kind} comes in a later release, no card appears there yet")
         return True
     return False

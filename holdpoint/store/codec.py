@@ -161,6 +161,14 @@ def load_hold(fields: Mapping[bytes, bytes]) -> Hold:
         paused_for_ms=int(fields.get(b"paused_for_ms") or 0),
         reminded_ms=_optional_int(fields.get(b"reminded_ms")),
         similar=load_similar(fields[b"similar"]) if fields.get(b"similar") else None,
+        told=_told(fields),
+    )
+
+
+def _told(fields: Mapping[bytes, bytes]) -> tuple[tuple[str, bool], ...]:
+    """``told:teams`` → whether the requester could be told there."""
+    return tuple(
+        sorted((name[5:].decode(), value == b"1") for name, value in fields.items() if name.startswith(b"told:"))
     )
 
 

@@ -99,6 +99,11 @@ def reminded(*, deadline_ms: int) -> bytes:
     return _members({"deadline_ms": deadline_ms})
 
 
+def told(channel: str, *, reached: bool) -> bytes:
+    """Whether the requester could be told of the hold in ``channel`` ("teams")."""
+    return _members({"channel": channel, "reached": reached})
+
+
 def ended(*, by: str, reason: str) -> bytes:
     return _members({"by": by, "reason": reason})
 

@@ -32,6 +32,9 @@ INSTALLATIONS = (
     _TAG + "installations"
 )  # hash: "slack:T0123" to JSON (Installed; its token is locked). Leaves with the app
 
+CONVERSATIONS = _TAG + "conversations"  # hash: "teams:<id>" to JSON (Conversation). Leaves with the app
+CONVERSATIONS_OF = _TAG + "conversations:of"  # hash: "teams:<principal>" to the id of the conversation with that person
+
 # Reviews of what was done in haste. No TTL: entries leave a retention time after they were reviewed, not before.
 GLASS = _TAG + "glass"  # hash: hold id to JSON (BrokenGlass)
 

@@ -17,6 +17,7 @@ from holdpoint.store.changes import Changes
 from holdpoint.store.client import Client
 from holdpoint.store.config import Config
 from holdpoint.store.confirmations import Confirmations
+from holdpoint.store.conversations import Conversations
 from holdpoint.store.gateways import Gateways
 from holdpoint.store.glass import Glass
 from holdpoint.store.grants import Grants
@@ -55,6 +56,7 @@ class Store:
         self.leases = Leases(client)
         self.sessions = Sessions(client, clock=clock)
         self.installations = Installations(client, clock=clock)
+        self.conversations = Conversations(client)
         self.seen = Seen(client)
 
     @classmethod

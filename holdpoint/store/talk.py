@@ -20,6 +20,7 @@ from holdpoint.store.outbox import Outbox
 
 _TALK = Script("talk")
 _READ = Script("read")
+_TOLD = Script("told")
 
 
 class Talk:
@@ -117,6 +118,22 @@ class Talk:
         """Record that ``by`` is about to see what the policy masks. Recorded every time."""
         entry = events.card_revealed(hold_id, by=by, digest=digest, channel=channel, at_ms=self._clock())
         await self._outbox.append([entry])
+
+    async def told(self, hold_id: str, *, channel: str, reached: bool) -> None:
+        """The requester could not be told of the hold in ``channel``, or was, where that is not the usual place.
+
+        Changes the hold, whatever its state, so that its cards say so; noting the same once more changes nothing.
+
+        Raises:
+            NotFound: there is no such hold (any more).
+        """
+        answer = await self._client.script(
+            _TOLD,
+            [keys.hold(hold_id), keys.EVENTS],
+            [self._clock(), channel, int(reached), EventKind.HOLD_TOLD, events.told(channel, reached=reached)],
+        )
+        if answer != b"ok":
+            raise NotFound(f"there is no hold {hold_id!r}")
 
     async def _write(self, after: Hold, kind: EventKind, extra: bytes, fields: Mapping[str, Argument]) -> Hold:
         """``after`` is the hold as it is to be, with the ``rev`` that was seen."""
