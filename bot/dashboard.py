@@ -29,6 +29,11 @@ _MOST_PENDING = 2_000  # beyond, the oldest ones are left to the inbox
 
 MedianOf = Callable[[int], Awaitable[int | None]]
 """Days → the median time to decision in milliseconds; may raise `LedgerError`."""
+QUIET_WORDS = {
+    Quiet.ALL: "Tell me everything about my requests",
+    Quiet.DECISIONS: "Tell me decisions and questions only",
+    Quiet.NONE: "Send me no messages",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bot.cards import Action, CardView
+from bot import acts
+from bot.cards import CardView
+from bot.inputs import editable
 from bot.slack import APPROVE, ASK, CLAIM, EDIT, GRANT, MORE, OPEN, REJECT, UNCLAIM, bulk, reading, requester
 from bot.slack.desk import Ack, Act, Body, Desk, Shown, answer, in_words, limit_at, shown_by
 from bot.slack.forms import ask_modal, grant_modal, reject_modal
 from bot.slack.modals import edit_modal
 from bot.slack.render import CARD_CHARACTERS
-from bot.slack.views import editable_here
+from bot.slack.views import INPUT_UNITS, MOST_INPUTS
 from bot.slack.windows import open_modal
-from holdpoint.errors import MayNotDecide, NotFound, NotRead, TooLate
-from holdpoint.model import DecisionKind, Hold, Reviewer
+from holdpoint.errors import NotFound, NotRead
+from holdpoint.model import Hold, Reviewer
 
 
 async def approve(desk: Desk, ack: Ack, body: Body) -> None:
@@ -26,13 +28,10 @@ async def approve(desk: Desk, ack: Ack, body: Body) -> None:
     async with in_words() as trouble:
         shown = shown_by(body)
         reviewer = await desk.who(body)
-        view = await _as_shown(desk, await desk.look(shown.hold), reviewer, body)
         try:
-            await desk.decider.decide(
-                shown.hold, reviewer, DecisionKind.APPROVE, digest=shown.digest, seen_whole=not view.needs_full_view
-            )
+            await acts.approve(desk, shown, reviewer, limit=limit_at(body))
         except NotRead:
-            await reading.open_first(desk, body, shown, reviewer, note=reading.READ_FIRST)
+            await reading.open_first(desk, body, shown, reviewer, note=acts.READ_FIRST)
         else:
             desk.redraw_soon(shown.hold, body, anyway=False)
     await answer(desk, ack, body, trouble)
@@ -52,7 +51,7 @@ async def edit(desk: Desk, ack: Ack, body: Body) -> None:
     async with in_words() as trouble:
         hold, reviewer, _ = await _may_decide(desk, body)
         view = await desk.view(hold, reviewer, limit=None)
-        inputs, elsewhere = editable_here(view, hold)
+        inputs, elsewhere = editable(view, hold, longest=INPUT_UNITS, most=MOST_INPUTS)
         here = {part.path for part in view.parts} == {part.path for _, part in inputs}
         whole = here or not (await _as_shown(desk, hold, reviewer, body)).needs_full_view
         await open_modal(desk.client, body, edit_modal(view, inputs, elsewhere, whole=whole))
@@ -72,13 +71,10 @@ async def grant(desk: Desk, ack: Ack, body: Body) -> None:
     """Ask for whom, how often and how long; the modal approves. Who has to read first gets the text instead."""
     async with in_words() as trouble:
         hold, reviewer, shown = await _may_decide(desk, body)
-        limits = desk.grants.limits(hold)
-        if limits is None:
-            raise MayNotDecide("The policy allows no standing approval of requests like this one.")
+        limits = acts.grant_limits(desk, hold)
         view = await _as_shown(desk, hold, reviewer, body)
-        has_read = desk.store.talk.has_read
-        if view.needs_full_view and not await has_read(hold.id, by=reviewer.principal, digest=hold.digest):
-            await reading.open_first(desk, body, shown, reviewer, note=reading.READ_FIRST)
+        if await acts.must_read(desk, view, reviewer):
+            await reading.open_first(desk, body, shown, reviewer, note=acts.READ_FIRST)
         else:
             modal = grant_modal(view, limits, desk.grants.groups_of(hold), whole=not view.needs_full_view)
             await open_modal(desk.client, body, _as_clicked(body, modal))
@@ -139,13 +135,8 @@ TABLE: Mapping[str, Act] = {
 
 async def _may_decide(desk: Desk, body: Body) -> tuple[Hold, Reviewer, Shown]:
     """The hold and the reviewer, before a modal is worth opening. What the modal does is checked again."""
-    shown = shown_by(body)
-    reviewer = await desk.who(body)
-    hold = await desk.look(shown.hold)
-    seen = await desk.view(hold, reviewer, limit=0)
-    if Action.REJECT not in seen.actions:
-        raise MayNotDecide(seen.may_not_decide) if seen.may_not_decide else TooLate(seen.state_sentence)
-    return hold, reviewer, shown
+    shown, reviewer = shown_by(body), await desk.who(body)
+    return await acts.may_decide(desk, shown, reviewer), reviewer, shown
 
 
 async def _as_shown(desk: Desk, hold: Hold, reviewer: Reviewer, body: Body) -> CardView:

@@ -106,7 +106,7 @@ class SlackApp:
         self.drawer = Drawer(store, live, channel, clock=clock, prepare=history.note if history else None)
         self.notifier = Notifier(store, live, self.drawer, holder=f"bot-{secrets.token_hex(6)}", clock=clock)
         self._desk = Desk(
-            client=self.client, people=people, directory=directory, decider=decider,
+            name=KIND, client=self.client, people=people, directory=directory, decider=decider,
             withdrawals=Withdrawals(store, clock=clock), conversation=Conversation(store, live, clock=clock),
             grants=Grants(store, live, decider, clock=clock), drawer=self.drawer, store=store, live=live, clock=clock,
             link_base=settings.link_base, tasks=self._tasks,

@@ -11,13 +11,14 @@ not document), with a margin, in UTF-16 units.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from bot import facts
 from bot.passages import Segment
-from bot.slack.text import clip, pieces
 from bot.templates import render
+from bot.units import clip, pieces
 from bot.views import CardView
 
 Blocks = list[dict[str, Any]]
@@ -40,12 +41,6 @@ def value_of(view: CardView) -> str:
 def rows(pairs: Iterable[tuple[str, str]]) -> list[Row]:
     """Labels and values for the template; those without a value are left out."""
     return [{"label": label, "value": value} for label, value in pairs if value.strip()]
-
-
-def some(label: str, texts: Sequence[str], *, most: int, length: int) -> list[tuple[str, str]]:
-    """The first texts, and how many there are beyond."""
-    shown = [(label, clip(text, length)) for text in texts[:most]]
-    return [*shown, (label, f"and {len(texts) - most} more, see the inbox")] if len(texts) > most else shown
 
 
 def who(view: CardView) -> list[tuple[str, str]]:
@@ -84,28 +79,32 @@ def moment(at_ms: int) -> Row:
     return {"at_s": at_ms // 1000, "at_words": text}
 
 
-def history(view: CardView, *, most: int = 5) -> list[Row]:
-    """What people did, without what else stands on the card. The last lines only; the inbox has them all."""
-    lines = [line for line in view.timeline[1:] if not line.talk][-most:]  # the first one says that it was held
+def fact_rows(found: Iterable[facts.Fact]) -> list[Row]:
+    """Labelled lines for the template, some with a time at their end."""
     return [
-        {**moment(line.at_ms), "text": clip(line.text if line.note == view.reason else line.line, 250)}
-        for line in lines
+        {"label": fact.label, "value": fact.text, "at": None if fact.at_ms is None else moment(fact.at_ms)}
+        for fact in found
     ]
 
 
-def edits(view: CardView, *, most: int = 2) -> tuple[list[Row], str]:
-    """The first diffs, and how many there are beyond."""
-    shown = [
+def said_rows(found: Iterable[facts.Said]) -> list[Row]:
+    """What people said, each behind its own bar: several lines stay where they belong."""
+    return [
         {
-            "label": clip(f"{edit.label}, edited by {edit.by}", 150),
-            "text": clip("\n".join(f"{line.sign} {line.text}" for line in edit.lines if line.sign.strip()) or " ", 600),
+            "label": each.label,
+            "runs": runs([Segment(each.text)]),
+            "at": None if each.at_ms is None else moment(each.at_ms),
         }
-        for edit in view.edits[:most]
+        for each in found
     ]
-    beyond = len(view.edits) - most
-    return shown, f"{beyond} more edit{'' if beyond == 1 else 's'} in the inbox" if beyond > 0 else ""
 
 
-def reference(view: CardView) -> str:
-    """Ours alone: id and digest."""
-    return f"Hold {view.id} · text {view.digest[:12]}"
+def history(view: CardView) -> list[Row]:
+    """What people did."""
+    return [{**moment(at_ms), "text": text} for at_ms, text in facts.history(view)]
+
+
+def edits(view: CardView) -> tuple[list[Row], str]:
+    """The first diffs, and how many there are beyond."""
+    shown, more = facts.changed(view)
+    return [{"label": each.label, "text": each.text} for each in shown], more

@@ -13,25 +13,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from bot.answers import Answer, refusal
+from bot.answers import Answer
 from bot.commands import Commands
-from bot.directory import UnknownPerson
 from bot.slack.answers import answer_blocks, answer_text
-from bot.slack.desk import SLACK_AWAY, Ack, Body, Desk, sentence
+from bot.slack.desk import SLACK_AWAY, Ack, Body, Desk
 from bot.slack.later import respond, send_picture
-from holdpoint.errors import ChannelError, StoreUnavailable
+from bot.typed import PICTURE, WORKING, result
+from bot.typed import run as run_typed
+from holdpoint.errors import ChannelError
 
 QUICK_S = 2.0  # of the three seconds after which Slack shows an error
-LONGEST_S = 60.0
-WORKING = "Working…"
-STORE_AWAY = "Holdpoint's store does not answer. If this was a change, look whether it was made before you try again."
-TOO_SLOW = "This took too long, and was given up. If it was a change, look whether it was made before you try again."
-FAILED = "Something went wrong in Holdpoint; its log says what. If this was a change, look whether it was made."
-PICTURE = "A picture of this comes in your direct messages with Holdpoint."
 
 _LINK = re.compile(r"<(?:mailto:|https?://)[^|>]*\|([^>]*)>|<(https?://[^|>]*)>")
 
@@ -73,20 +69,8 @@ async def _is_quick(working: asyncio.Task[Answer]) -> bool:
     return bool(done)
 
 
-async def _answered(desk: Desk, typed: Commands, body: Body, text: str) -> Answer:
-    try:
-        async with asyncio.timeout(LONGEST_S):
-            answer = await typed.run(text, await desk.who(body))
-    except UnknownPerson as error:
-        return refusal(sentence(error))
-    except StoreUnavailable:
-        return refusal(STORE_AWAY)
-    except ChannelError as error:
-        _log.warning("a command came to nothing: %s", error)
-        return refusal(SLACK_AWAY)
-    except TimeoutError:
-        return refusal(TOO_SLOW)
-    return answer
+def _answered(desk: Desk, typed: Commands, body: Body, text: str) -> Coroutine[Any, Any, Answer]:
+    return run_typed(typed, text, partial(desk.who, body), away=SLACK_AWAY)
 
 
 def _message(answer: Answer) -> dict[str, Any]:
@@ -98,8 +82,7 @@ def _message(answer: Answer) -> dict[str, Any]:
 async def _later(desk: Desk, body: Body, working: asyncio.Task[Answer], *, replace: bool) -> None:
     """Say the answer by the response URL, once it is there."""
     await asyncio.wait({working})
-    failed = working.cancelled() or working.exception() is not None  # a bug, and in the log already
-    answer = refusal(FAILED) if failed else working.result()
+    answer = result(working)
     url = str(body.get("response_url") or "")
     try:
         await respond(desk.client, url, {**_message(answer), "replace_original": replace})

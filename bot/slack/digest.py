@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from bot.facts import RISK_MARKS, digest_note, digest_title
 from bot.slack import BULK_APPROVE, BULK_REJECT
 from bot.slack.blocks import Blocks, Row, load, moment
-from bot.slack.text import clip, inert
+from bot.slack.text import inert
+from bot.units import clip
 from bot.views import DigestLine, DigestView
-from holdpoint.model import Risk
-
-_RISKS = {Risk.LOW: "⚪", Risk.MEDIUM: "🟠", Risk.HIGH: "🔴"}
 
 
 def digest_blocks(view: DigestView) -> Blocks:
     """The holds as a list, each with requester, what, risk, deadline and id; and buttons for exactly those that wait."""
     waiting = len(view.waiting)
     digest = {
-        "title": _title(view),
+        "title": digest_title(view),
         "lines": [_line(line) for line in view.lines],
-        "note": _note(view),
+        "note": digest_note(view),
         "buttons": _buttons(view, waiting) if waiting else [],
         "url": view.url,
     }
@@ -27,32 +26,14 @@ def digest_blocks(view: DigestView) -> Blocks:
 
 def digest_text(view: DigestView) -> str:
     """The line for notifications. Words of ours only."""
-    return inert(_title(view), 1_500)
-
-
-def _title(view: DigestView) -> str:
-    waiting = len(view.waiting)
-    return (
-        f"{waiting:,} of {len(view.lines):,} requests wait" if waiting else f"{len(view.lines):,} requests, all decided"
-    )
-
-
-def _note(view: DigestView) -> str:
-    unread = sum(line.unread for line in view.waiting)
-    sentences = [
-        "Many requests came at once, so they share a card." if view.waiting else "",
-        "A decision covers exactly those that wait on this list." if view.waiting else "",
-        f"{unread} marked “read first” cannot be approved together: open them." if unread else "",
-        f"{view.more:,} more wait beyond this list." if view.more else "",
-    ]
-    return " ".join(filter(None, sentences))
+    return inert(digest_title(view), 1_500)
 
 
 def _line(line: DigestLine) -> Row:
     """``who``, ``what`` and ``preview`` are from outside; the rest is ours."""
     first = " · read first" if line.unread and line.pending else ""
     return {
-        "risk": f"{_RISKS[line.risk]} {line.risk.value}{first}  ",
+        "risk": f"{RISK_MARKS[line.risk]} {line.risk.value}{first}  ",
         "who": clip(line.requester, 80) or "?",
         "what": clip(line.what, 80) or "?",
         "preview": clip(line.preview, 90) if line.pending else "",

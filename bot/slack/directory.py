@@ -9,22 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from bot.directory import PlatformUser, UnknownPerson
+from bot.remembered import Remembered
 from bot.slack.client import Installation, SlackClient, SlackRefused
 from holdpoint.clock import Clock
 from holdpoint.errors import ChannelError
 from holdpoint.live import Live
 
-REMEMBER_MS = 60_000
-_MOST = 10_000
-
 _log = logging.getLogger(__name__)
-
-V = TypeVar("V")
 
 
 class People:
@@ -33,9 +28,9 @@ class People:
     def __init__(self, client: SlackClient, live: Live, *, clock: Clock) -> None:
         self._client = client
         self._live = live
-        self._users: _Remembered[Mapping[str, Any] | None] = _Remembered(clock)
-        self._ids: _Remembered[str | None] = _Remembered(clock)
-        self._usergroups: _Remembered[frozenset[str]] = _Remembered(clock)
+        self._users: Remembered[Mapping[str, Any] | None] = Remembered(clock)
+        self._ids: Remembered[str | None] = Remembered(clock)
+        self._usergroups: Remembered[frozenset[str]] = Remembered(clock)
 
     async def look_up(self, user_id: str) -> PlatformUser | None:
         """The person behind ``user_id``, with the groups that Slack's user groups stand for; None without an e-mail.
@@ -118,30 +113,3 @@ def refusal(user: Mapping[str, Any], installation: Installation) -> str:
     if user.get("is_email_confirmed") is False:
         return "Your e-mail address is not confirmed in Slack."
     return ""
-
-
-class _Remembered(Generic[V]):
-    """Answers by key, for a minute; a question that is being asked is not asked twice. Failures are not remembered."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._known: OrderedDict[str, tuple[int, V]] = OrderedDict()
-        self._asking: dict[str, asyncio.Lock] = {}
-
-    async def get(self, key: str, ask: Callable[[], Awaitable[V]]) -> V:
-        lock = self._asking.setdefault(key, asyncio.Lock())
-        try:
-            async with lock:
-                known = self._known.get(key)
-                if known is not None and 0 <= self._clock() - known[0] < REMEMBER_MS:
-                    return known[1]
-                asked_ms = self._clock()
-                answer = await ask()
-                self._known[key] = (asked_ms, answer)
-                self._known.move_to_end(key)
-                while len(self._known) > _MOST:
-                    self._known.popitem(last=False)
-                return answer
-        finally:
-            if not lock.locked():
-                self._asking.pop(key, None)

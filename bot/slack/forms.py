@@ -8,23 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot import choices
 from bot.cards import CardView
-from bot.sentences import duration
 from bot.slack import BULK_REJECT_MODAL, REJECT_MODAL
 from bot.slack.blocks import Blocks, Row, load, rows, value_of, words
 from bot.slack.modals import Modal, modal_facts
-from bot.slack.text import clip, head, units
-from holdpoint.model import GrantLimits, GrantScope, Question
+from bot.units import clip, head, units
+from holdpoint.model import GrantLimits, Question
 from holdpoint.visible import visible_line
 
 OPTION_UNITS = 75  # of an option's text, and of the line below it
 MOST_OPTIONS = 100
 NOTICE_LINES = 20
-
-_MINUTE_MS = 60_000
-_HOUR_MS = 60 * _MINUTE_MS
-_USES = (1, 5, 10, 20, 50, 100, 200, 500)
-_AGES_MS = (15 * _MINUTE_MS, _HOUR_MS, 4 * _HOUR_MS, 8 * _HOUR_MS, 24 * _HOUR_MS, 72 * _HOUR_MS)
 
 
 def reject_modal(view: CardView, reasons: Sequence[str]) -> Modal:
@@ -56,9 +51,8 @@ def grant_modal(view: CardView, limits: GrantLimits, groups: Sequence[str], *, w
     facts = rows([("Connection", clip(view.connection, 100)), ("Rules", clip(rules, 400))])
     return _modal(
         "grant", value=f"{value_of(view)} {'whole' if whole else 'part'}", facts=[*modal_facts(view), *facts],
-        scopes=_scopes(limits, groups),
-        uses=[_option(f"{uses} {'time' if uses == 1 else 'times'}", str(uses)) for uses in _up_to(_USES, limits.uses)],
-        ages=[_option(duration(age), str(age)) for age in _up_to(_AGES_MS, limits.age_ms)],
+        scopes=_options(choices.scopes(limits, groups)), uses=_options(choices.uses(limits)),
+        ages=_options(choices.ages(limits)),
     )  # fmt: skip
 
 
@@ -92,19 +86,8 @@ def prepared(reasons: Sequence[str]) -> list[Row]:
     return [_option(visible_line(reason), str(number)) for number, reason in enumerate(reasons[:MOST_OPTIONS])]
 
 
-def _scopes(limits: GrantLimits, groups: Sequence[str]) -> list[Row]:
-    """``requester``, or ``group <name>``."""
-    found: list[Row] = []
-    if GrantScope.REQUESTER in limits.scopes:
-        found.append(_option("Only this requester", GrantScope.REQUESTER.value))
-    if GrantScope.GROUP in limits.scopes:
-        found += (_option(f"Everybody in {visible_line(g)}", f"{GrantScope.GROUP.value} {g}") for g in groups)
-    return found[:MOST_OPTIONS]
-
-
-def _up_to(usual: Sequence[int], limit: int) -> list[int]:
-    """The usual choices below the limit, and the limit itself."""
-    return [*(each for each in usual if each < limit), limit]
+def _options(offered: Sequence[choices.Choice]) -> list[Row]:
+    return [_option(text, value) for text, value in offered[:MOST_OPTIONS]]
 
 
 def _option(text: str, value: str) -> Row:

@@ -9,22 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 from bot.cards import CardView
-from bot.dashboard import MEDIAN_DAYS, Dashboard, Overview
+from bot.dashboard import MEDIAN_DAYS, QUIET_WORDS, Dashboard, Overview
+from bot.requester_facts import TITLES
 from bot.sentences import duration
 from bot.slack.blocks import Row, load, moment, rows, runs, words
-from bot.slack.dm import DM_TITLES
 from bot.slack.render import buttons
-from bot.slack.text import clip
+from bot.units import clip
 from holdpoint.model import Reviewer
-from holdpoint.store.quiet import Quiet
 from holdpoint.visible import visible_line
 
 MOST_FAILING = 9
-_QUIET = {
-    Quiet.ALL: "Tell me everything about my requests",
-    Quiet.DECISIONS: "Tell me decisions and questions only",
-    Quiet.NONE: "Send me no messages",
-}
 
 
 def home_view(page: Dashboard) -> dict[str, Any]:
@@ -34,7 +28,7 @@ def home_view(page: Dashboard) -> dict[str, Any]:
         "queue": _queue(page) if page.queued or page.person.groups else None,
         "own": _own(page),
         "quiet": {
-            "options": [{"text": text, "value": level.value, "more": ""} for level, text in _QUIET.items()],
+            "options": [{"text": text, "value": level.value, "more": ""} for level, text in QUIET_WORDS.items()],
             "chosen": page.quiet.value,
         },
         "overview": _overview(page.overview) if page.overview else [],
@@ -121,7 +115,7 @@ def _request(card: CardView) -> Row:
         ]
     )
     return {
-        "facts": [{"label": DM_TITLES[card.state], "value": "sent ", "at": moment(card.created_ms)}, *facts],
+        "facts": [{"label": TITLES[card.state], "value": "sent ", "at": moment(card.created_ms)}, *facts],
         "question": {"label": f"{clip(asked.by, 80)} asks", "runs": words(asked.text, 500)} if asked else None,
         "value": f"{card.id} {card.digest}" if card.pending else "",
     }

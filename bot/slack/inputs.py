@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from bot.slack.desk import Ack, Body, Trouble
 from bot.slack.forms import notice_modal
-from bot.slack.text import clip
-from holdpoint.errors import BadText, NotFound
-
-REASON = "reason"
-PREPARED = "prepared"
-TEXT = "text"
+from bot.units import clip
+from holdpoint.errors import NotFound
 
 
 def metadata(body: Body) -> str:
@@ -28,22 +24,6 @@ def filled(body: Body) -> Mapping[str, str]:
         chosen = str(((fields.get("choice") or {}).get("selected_option") or {}).get("value") or "")
         found[block] = typed or chosen
     return found
-
-
-def reason_of(given: Mapping[str, str], reasons: Sequence[str]) -> str:
-    """The policy's prepared reason that was chosen, own words, or both; the number stands for one of ``reasons``.
-
-    Raises:
-        BadText: neither, or a number that stands for nothing.
-    """
-    number, own = given.get(PREPARED, ""), given.get(REASON, "").strip()
-    if number and not (number.isdecimal() and int(number) < len(reasons)):
-        raise BadText("This reason is not one of the policy's any more. Open it again.")
-    both = [reasons[int(number)]] if number else []
-    both += [own] if own else []
-    if not both:
-        raise BadText("Say why: the requester sees it.")
-    return "\n".join(both)
 
 
 async def close(ack: Ack, body: Body, trouble: Trouble) -> None:

@@ -10,7 +10,7 @@ import aiohttp
 from bot.answers import Picture
 from bot.slack.client import TIMEOUT_S, SlackClient
 from bot.slack.places import split
-from bot.slack.text import clip
+from bot.units import clip
 from holdpoint.errors import ChannelUnavailable
 
 _FILE = "holdpoint-stats.png"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bot.cards import CardView, PartView
-from bot.passages import Segment
-from bot.slack.blocks import MOST_RUNS, PAGE_UNITS, Row, load, rows, value_of
-from bot.slack.text import clip, head, units
+from bot.pages import Passage, pages_of
+from bot.slack.blocks import MOST_RUNS, PAGE_UNITS, Row, load, rows, runs, value_of
+from bot.units import clip
 
 Modal = dict[str, Any]
 
@@ -41,11 +41,11 @@ class PageOf:
 
 def view_modal(view: CardView, page: int, *, revealed: bool = False, note: str = "") -> PageOf:
     """Page ``page`` (from 1; one beyond the last is the last) of everything that is held, below ``note``."""
-    pages = _pages(view)
+    pages = pages_of(view, passage_units=PAGE_UNITS, most_segments=MOST_RUNS, passages=PAGE_PASSAGES)
     page = max(1, min(page, len(pages)))
     modal = _modal(
         "slack/reveal.json.j2" if revealed else "slack/view.json.j2",
-        value=value_of(view), url=view.url, page=page, pages=len(pages), items=pages[page - 1],
+        value=value_of(view), url=view.url, page=page, pages=len(pages), items=_items(pages[page - 1]),
         heading=f"{clip(view.requester_line, 300)} · page {page} of {len(pages)}", note=note,
     )  # fmt: skip
     return PageOf(modal, page, len(pages))
@@ -57,32 +57,9 @@ def modal_facts(view: CardView) -> list[Row]:
     )
 
 
-def _pages(view: CardView) -> list[list[dict[str, Any]]]:
-    """The parts as pages of a few passages each."""
-    items: list[list[dict[str, Any]]] = []
-    for part in view.parts:
-        label = {"label": clip(part.label, 150)}
-        items += ([label, {"runs": passage}] for passage in _passages(part.segments))
-    grouped = [items[at : at + PAGE_PASSAGES] for at in range(0, len(items), PAGE_PASSAGES)] or [[]]
-    return [[item for pair in group for item in pair] for group in grouped]
-
-
-def _passages(segments: Iterable[Segment]) -> list[list[dict[str, Any]]]:
-    """Segments as passages of at most `PAGE_UNITS` and `MOST_RUNS` each."""
-    found: list[list[dict[str, Any]]] = []
-    room = 0
-    for segment in segments:
-        text = segment.text
-        while text:
-            if room <= 0 or len(found[-1]) >= MOST_RUNS:
-                found.append([])
-                room = PAGE_UNITS
-            # A surrogate pair may not fit into the last unit: at least one character moves on.
-            piece = head(text, max(room, 2))
-            found[-1].append({"text": piece, "marked": segment.marked, "gap": segment.gap})
-            room -= units(piece)
-            text = text[len(piece) :]
-    return found
+def _items(page: Sequence[Passage]) -> list[dict[str, Any]]:
+    pairs = [({"label": clip(each.label, 150)}, {"runs": runs(each.segments)}) for each in page]
+    return [item for pair in pairs for item in pair]
 
 
 def _modal(template: str, **context: Any) -> Modal:

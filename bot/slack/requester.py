@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.conversation import is_requester
+from bot import acts
+from bot.inputs import TEXT
 from bot.slack import ANSWER, ANSWER_MODAL, CANCEL, JUSTIFY, JUSTIFY_MODAL, QUIET
 from bot.slack.desk import Ack, Act, Body, Desk, Shown, answer, in_words, shown_by
 from bot.slack.forms import answer_modal, justify_modal
-from bot.slack.inputs import TEXT, close, filled, metadata
+from bot.slack.inputs import close, filled, metadata
 from bot.slack.windows import open_modal
-from holdpoint.errors import MayNotDecide, NotFound, TooLate
+from holdpoint.errors import NotFound
 from holdpoint.model import Hold, Reviewer
-from holdpoint.policy.mask import mask
 from holdpoint.store.quiet import Quiet
-from holdpoint.visible import visible
 
 
 async def cancel(desk: Desk, ack: Ack, body: Body) -> None:
@@ -41,12 +40,9 @@ async def answer_question(desk: Desk, ack: Ack, body: Body) -> None:
     """Show the question that the button names, else the newest one that is open; the modal answers."""
     async with in_words() as trouble:
         hold, person, shown = await _own(desk, body)
-        asked = [q for q in hold.questions if q.answered_ms is None and shown.word in ("", q.id)]
-        if not asked:
-            raise TooLate("This question was answered already.")
-        text = visible(mask(asked[-1].text, desk.live.snapshot.policy.masks).text)
+        question, text = acts.open_question(desk, hold, shown.word)
         view = await desk.view(hold, person, limit=0)
-        await open_modal(desk.client, body, answer_modal(view, asked[-1], text))
+        await open_modal(desk.client, body, answer_modal(view, question, text))
     await answer(desk, ack, body, trouble)
 
 
@@ -84,14 +80,5 @@ VIEWS: Mapping[str, Act] = {JUSTIFY_MODAL: send_justification, ANSWER_MODAL: sen
 
 async def _own(desk: Desk, body: Body) -> tuple[Hold, Reviewer, Shown]:
     """The hold and the person, before a modal is worth opening. What the modal says is checked again."""
-    shown = shown_by(body)
-    person = await desk.who(body)
-    hold = await desk.look(shown.hold)
-    if not is_requester(hold, person.principal):
-        raise MayNotDecide(
-            "Only who sent this request, or the owner of the agent that did, can say something about it."
-        )
-    view = await desk.view(hold, person, limit=0)
-    if not view.pending:
-        raise TooLate(view.state_sentence)
-    return hold, person, shown
+    shown, person = shown_by(body), await desk.who(body)
+    return await acts.own(desk, shown, person), person, shown

@@ -10,23 +10,20 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from bot import callers
+from bot.callers import MOST_CALLED, REASONS
 from bot.platform import Call, Reply
 from bot.slack.blocks import load
 from bot.slack.directory import People
 from bot.slack.places import local, split
-from bot.slack.text import clip, inert
+from bot.slack.text import inert
+from bot.units import clip
 from holdpoint.live import Live
 from holdpoint.model import Mention
 
-MOST_CALLED = 10
 _LINE = 400
 _MOST_LINES = 20
 _ID = re.compile(r"[A-Z0-9]{2,30}")
-_REASONS = {
-    Mention.HELD: "This waits for a decision:",
-    Mention.REMINDER: "Half of the time is over, and this still waits:",
-    Mention.ESCALATION: "You may decide on this, too:",
-}
 
 
 class Callers:
@@ -55,16 +52,14 @@ class Callers:
             return []
         if known.slack_usergroup is not None:
             return [("subteam", known.slack_usergroup)]
-        out = {call.hold.requester.principal, call.hold.requester.owner, *(done.by for done in call.hold.decisions)}
-        people = [member for member in sorted(known.members) if member not in out and "@" in member]
-        ids = [await self._people.id_of(email) for email in people[:MOST_CALLED]]
+        ids = [await self._people.id_of(email) for email in callers.people(known, call)]
         return [("user", user_id) for user_id in ids if user_id is not None]
 
 
 def reply_payload(reply: Reply, mentions: dict[Mention, list[tuple[str, str]]]) -> dict[str, Any]:
     """``text`` and ``blocks`` of the message. Lines are never parsed by Slack; mentions are made of ids alone."""
     calls: list[dict[str, Any]] = [
-        {"reason": _REASONS[reason], "ids": [{"kind": kind, "id": name} for kind, name in ids if _ID.fullmatch(name)]}
+        {"reason": REASONS[reason], "ids": [{"kind": kind, "id": name} for kind, name in ids if _ID.fullmatch(name)]}
         for reason, ids in mentions.items()
         if ids
     ]

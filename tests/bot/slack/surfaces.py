@@ -10,12 +10,13 @@ from bot.answers import Answer, Picture, Table, inert
 from bot.cards import CardView, card_view
 from bot.dashboard import Dashboard, Overview
 from bot.happenings import happenings
+from bot.inputs import editable
 from bot.platform import Reply
 from bot.slack import answers, forms, render
 from bot.slack.home_view import home_view, stranger_view
 from bot.slack.modals import edit_modal, view_modal
 from bot.slack.threads import reply_payload
-from bot.slack.views import editable_here
+from bot.slack.views import INPUT_UNITS, MOST_INPUTS
 from bot.views import BundleView, DigestView, digest_line
 from holdpoint.model import (
     Claim,
@@ -159,7 +160,7 @@ def _pages(hold: Hold, *, revealed: bool) -> Surface:
 
 def _edit(hold: Hold) -> Surface:
     view = seen(hold, limit=None)
-    return _of_view(edit_modal(view, *editable_here(view, hold), whole=False))
+    return _of_view(edit_modal(view, *editable(view, hold, longest=INPUT_UNITS, most=MOST_INPUTS), whole=False))
 
 
 def _answer_question(hold: Hold) -> Surface:

@@ -14,8 +14,9 @@ from bot.answers import Answer, Picture, Table, inert
 from bot.history import History
 from bot.slack import CONFIRM
 from bot.slack.answers import answer_blocks, answer_text
-from bot.slack.commands import PICTURE, STORE_AWAY, WORKING, as_typed
+from bot.slack.commands import as_typed
 from bot.slack.sample import HEADING
+from bot.typed import PICTURE, STORE_AWAY, WORKING
 from holdpoint.clock import now_ms
 from holdpoint.ledger.sql import Ledger
 from holdpoint.model import State

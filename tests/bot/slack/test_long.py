@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bot import slack as names
-from bot.slack.reading import PAGED_CHARACTERS
+from bot.acts import PAGED_CHARACTERS
 from holdpoint.model import Risk, State
 from tests.bot.slack.conftest import World
 

@@ -14,9 +14,10 @@ from slack_sdk.models.views import View
 
 from bot.answers import Answer, Table
 from bot.cards import Action, CardView, card_view
+from bot.inputs import editable
 from bot.slack import answers, forms, modals, render
-from bot.slack.text import units
-from bot.slack.views import INPUT_UNITS, MOST_INPUTS, editable_here
+from bot.slack.views import INPUT_UNITS, MOST_INPUTS
+from bot.units import units
 from bot.views import DIGEST_LINES, BundleView, DigestView, digest_line, list_digest
 from holdpoint import canonical
 from holdpoint.model import (
@@ -180,7 +181,7 @@ def test_arbitrary_texts(prompts: list[str], text: str, state: State, cuts: list
     checked(render.dm_blocks(view), render.dm_text(view))
     whole = viewed(hold, limit=None)
     checked_view(forms.reject_modal(view, ()))
-    checked_view(modals.edit_modal(whole, *editable_here(whole, hold), whole=True))
+    checked_view(modals.edit_modal(whole, *editable(whole, hold, longest=INPUT_UNITS, most=MOST_INPUTS), whole=True))
     checked_view(modals.view_modal(whole, 1).modal)
 
 
@@ -404,7 +405,7 @@ def test_the_edit_modal_offers_what_fits_and_says_what_does_not() -> None:
         hold, query=replace(hold.query, parts=tuple(replace(p, role=PartRole.USER) for p in hold.query.parts))
     )
     view = viewed(hold, limit=None)
-    inputs, elsewhere = editable_here(view, hold)
+    inputs, elsewhere = editable(view, hold, longest=INPUT_UNITS, most=MOST_INPUTS)
     texts = [part.text for _, part in inputs]
     assert len(inputs) == MOST_INPUTS
     assert "x" * (INPUT_UNITS + 1) not in texts
@@ -420,7 +421,7 @@ def test_the_edit_modal_offers_what_fits_and_says_what_does_not() -> None:
 def test_a_modal_without_anything_to_edit_leads_to_the_inbox() -> None:
     hold = a_hold(["x" * 5000])
     view = viewed(hold, limit=None)
-    modal = modals.edit_modal(view, *editable_here(view, hold), whole=True)
+    modal = modals.edit_modal(view, *editable(view, hold, longest=INPUT_UNITS, most=MOST_INPUTS), whole=True)
     checked_view(modal)
     assert "submit" not in modal
     assert "https://holdpoint.test/review/" in json.dumps(modal)
@@ -432,7 +433,7 @@ def test_the_largest_modals_stay_under_slacks_limit() -> None:
         hold, query=replace(hold.query, parts=tuple(replace(p, role=PartRole.USER) for p in hold.query.parts))
     )
     view = viewed(hold, limit=None)
-    checked_view(modals.edit_modal(view, *editable_here(view, hold), whole=True))
+    checked_view(modals.edit_modal(view, *editable(view, hold, longest=INPUT_UNITS, most=MOST_INPUTS), whole=True))
     checked_view(modals.view_modal(view, 1).modal)
 
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.text import clip, clip_escaped, escape, inert, pieces, units
+from bot.slack.text import clip_escaped, escape, inert
+from bot.units import clip, pieces, units
 from tests.fakes.slack.text import decode, read_mrkdwn, utf16
 
 ANY = st.text(st.characters(exclude_categories=["Cs"]))
