@@ -60,3 +60,8 @@ def test_the_import_contract_covers_every_module_but_the_commands() -> None:
         if not path.name.startswith("_") and (path.suffix == ".py" or (path / "__init__.py").exists())
     }
     assert modules - {"holdpoint.cli"} == set(contract["source_modules"])
+
+
+@pytest.mark.parametrize("folder", ["templates", "manifests"])
+def test_what_is_read_from_beside_the_packages_is_built_with_them(folder: str) -> None:
+    assert folder in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]

@@ -29,6 +29,7 @@ _COMMANDS = {
     "audit": "holdpoint.cli.audit:audit",
     "doctor": "holdpoint.cli.doctor:doctor",
     "run": "holdpoint.cli.run:run",
+    "teams": "holdpoint.cli.teams:teams",
 }
 
 

@@ -28,7 +28,8 @@ class Ended:
 
 def environment(settings: dict[str, str]) -> dict[str, str]:
     """This process's environment without any setting of Holdpoint, and ``settings``."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOLDPOINT_", "SLACK_"))}
+    ours = ("HOLDPOINT_", "SLACK_", "TEAMS_", "Microsoft", "ToBot", "ToChannel")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, "PYTHONPATH": str(ROOT), **settings}
 
 
