@@ -22,17 +22,27 @@ READ_FIRST = (
 )
 
 
-async def approve(desk: Desk, shown: Shown, reviewer: Reviewer, *, limit: int) -> None:
-    """Approve the text, of which the place of the click shows ``limit`` characters.
+async def approve(desk: Desk, shown: Shown, reviewer: Reviewer, *, limit: int) -> Hold:
+    """Approve the text, of which the place of the click shows ``limit`` characters; the hold as it is now.
 
     Raises:
         NotRead: they have to read all of it first.
         DecisionError, NotFound, StoreUnavailable: see `bot.decide.Decider.decide`.
     """
     view = await desk.view(await desk.look(shown.hold), reviewer, limit=limit)
-    await desk.decider.decide(
+    return await desk.decider.decide(
         shown.hold, reviewer, DecisionKind.APPROVE, digest=shown.digest, seen_whole=not view.needs_full_view
     )
+
+
+def before_edit(desk: Desk, hold: Hold, reviewer: Reviewer, digest: str) -> dict[str, str]:
+    """Path and text, as it was shown, of what ``reviewer`` has edited in the text with ``digest`` already.
+
+    Where a platform delivers a submission again, it is about those texts, whatever is held by now.
+    """
+    masks = desk.live.snapshot.policy.masks
+    mine = [done for done in hold.decisions if done.by == reviewer.principal and done.digest == digest]
+    return {edit.path: mask(edit.text, masks).text for done in mine for edit in done.before}
 
 
 async def may_decide(desk: Desk, shown: Shown, reviewer: Reviewer) -> Hold:

@@ -1,4 +1,4 @@
-"""Wiring: settings → store, live, ledger, timer, web, Slack; start, and stop in the opposite order. No behaviour here.
+"""Wiring: settings → store, live, ledger, timer, web, platforms; start, and stop in the opposite order. No behaviour here.
 
 Whatever is started here either works or is looked after: a background task that dies ends the process, so that it is
 started again, rather than lets it run on half blind.
@@ -9,23 +9,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
 
 from bot.commands import Commands
 from bot.decide import Decider
 from bot.directory import Directory
+from bot.email import KIND as EMAIL
+from bot.email.app import EmailApp
 from bot.history import History
 from bot.notify import consumer_group
 from bot.slack import KIND as SLACK
 from bot.slack.app import SlackApp
 from bot.slack.routes import install_routes
+from bot.teams import KIND as TEAMS
+from bot.teams.app import TeamsApp
 from bot.timer import Timer
 from bot.web.feed import Feed
-from bot.web.server import WebServer
+from bot.web.server import Route, WebServer
 from bot.web.site import Check, Site
 from bot.web.slack_door import slack_routes
+from bot.web.teams_door import teams_routes
 from holdpoint.clock import Clock, now_ms
 from holdpoint.ledger.recorder import Recorder
 from holdpoint.ledger.sql import Ledger
@@ -38,6 +45,8 @@ from holdpoint.tasks import Tasks
 
 _log = logging.getLogger("bot.app")
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Bot:
@@ -47,6 +56,29 @@ class Bot:
     settings: Settings
     metrics: Metrics
     died: asyncio.Event
+
+
+class Serves(Protocol):
+    """One platform's part of the bot (`bot.slack.app.SlackApp`, `bot.teams.app.TeamsApp`, `bot.email.app.EmailApp`)."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    async def is_ready(self) -> bool: ...
+
+
+class Build(Protocol):
+    """Makes one platform's part out of what all of them are given."""
+
+    def __call__(self, app: Callable[..., T]) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A platform that is switched on, and the routes by which it calls."""
+
+    kind: str
+    app: Serves
+    routes: Sequence[Route] = ()
 
 
 async def run(settings: Settings, *, clock: Clock = now_ms) -> None:
@@ -100,41 +132,54 @@ async def running_bot(settings: Settings, *, clock: Clock = now_ms) -> AsyncIter
         feed = Feed(store)
         tasks.start("feed", feed.run())
 
-        slack = None
-        if settings.slack_is_on:
-            slack = SlackApp(
-                settings,
-                store,
-                live,
-                directory=directory,
-                decider=decider,
-                commands=commands,
-                clock=clock,
-                metrics=metrics,
-                history=history,
-                on_death=on_death,
-            )
-            await slack.start()
-            stack.push_async_callback(slack.stop)
+        def build(app: Callable[..., T]) -> T:
+            return app(
+                settings, store, live, directory=directory, decider=decider, commands=commands, clock=clock,
+                metrics=metrics, history=history, on_death=on_death,
+            )  # fmt: skip
+
+        platforms = _platforms(settings, build)
+        for platform in platforms:
+            await platform.app.start()
+            stack.push_async_callback(platform.app.stop)
 
         metrics.policy_version = lambda: live.snapshot.policy.version
         metrics.recorder_lag_seconds = lambda: recorder.lag_seconds
-        site = Site(
-            settings, store, live, decider, directory, metrics, clock, feed, history, _checks(recorder, slack, died)
-        )
-        installing = install_routes(slack.installer) if slack is not None and slack.installer is not None else []
-        server = WebServer(site, extra=[*slack_routes(slack), *installing] if slack is not None else ())
+        checks = _checks(recorder, platforms, died)
+        site = Site(settings, store, live, decider, directory, metrics, clock, feed, history, checks)
+        server = WebServer(site, extra=[route for platform in platforms for route in platform.routes])
         stack.push_async_callback(server.stop)
         await server.start(settings.bot_host, settings.bot_port)
         yield Bot(f"http://{_in_url(settings.bot_host)}:{server.port}", settings, metrics, died)
 
 
+def _platforms(settings: Settings, build: Build) -> list[Platform]:
+    """Those that are switched on. Add one here, and in `_kinds`."""
+    found: list[Platform] = []
+    if settings.slack_is_on:
+        slack = build(SlackApp)
+        installing = install_routes(slack.installer) if slack.installer is not None else []
+        found.append(Platform(SLACK, slack, [*slack_routes(slack), *installing]))
+    if settings.teams_is_on:
+        teams = build(TeamsApp)
+        found.append(Platform(TEAMS, teams, teams_routes(teams)))
+    if settings.email_is_on:
+        found.append(Platform(EMAIL, build(EmailApp)))
+    return found
+
+
+def _kinds(settings: Settings) -> Mapping[str, bool]:
+    """Every platform, and whether it is switched on."""
+    return {SLACK: settings.slack_is_on, TEAMS: settings.teams_is_on, EMAIL: settings.email_is_on}
+
+
 async def _prepare_outbox(settings: Settings, store: Store) -> None:
     """Each channel has its group before the recorder trims for the first time; one that is off holds nothing back."""
-    if not settings.slack_is_on:
-        await store.outbox.drop_group(consumer_group(SLACK))
-    else:
-        await store.outbox.make_group("events", consumer_group(SLACK))
+    for kind, is_on in _kinds(settings).items():
+        if is_on:
+            await store.outbox.make_group("events", consumer_group(kind))
+        else:
+            await store.outbox.drop_group(consumer_group(kind))
 
 
 async def _start_recorder(
@@ -156,7 +201,7 @@ async def _start_recorder(
     return recorder, ledger
 
 
-def _checks(recorder: Recorder, slack: SlackApp | None, died: asyncio.Event) -> Mapping[str, Check]:
+def _checks(recorder: Recorder, platforms: Sequence[Platform], died: asyncio.Event) -> Mapping[str, Check]:
     """What has to work before this bot is sent work."""
 
     async def tasks() -> str | None:
@@ -165,11 +210,11 @@ def _checks(recorder: Recorder, slack: SlackApp | None, died: asyncio.Event) -> 
     async def ledger() -> str | None:
         return recorder.last_error
 
-    async def chat() -> str | None:
-        return None if slack is None or await slack.is_ready() else "no connection for callbacks"
+    async def chat(app: Serves) -> str | None:
+        return None if await app.is_ready() else "not connected"
 
     checks: dict[str, Check] = {"tasks": tasks, "ledger": ledger}
-    return checks if slack is None else checks | {"slack": chat}
+    return checks | {platform.kind: partial(chat, platform.app) for platform in platforms}
 
 
 def _in_url(host: str) -> str:

@@ -122,6 +122,10 @@ def card_view(
         actions=actions,
         may_not_decide=refusal,
         count=count,
+        told=clean_line(sentences.told_sentence(hold)),
+        senders=frozenset(filter(None, (hold.requester.principal, hold.requester.owner))),
+        question_pauses=hold.evaluation.terms.question_pauses,
+        paths=tuple(part.path for part in hold.query.parts),
     )
 
 

@@ -94,8 +94,8 @@ class Commands:
             Grants(store, live, decider, clock=clock), BreakGlass(store, live, clock=clock, metrics=metrics), history,
         )  # fmt: skip
 
-    async def run(self, text: str, reviewer: Reviewer, *, verified: bool = True) -> Answer:
-        """Run ``text`` ("route add contractors slack:C0123") for ``reviewer``.
+    async def run(self, text: str, reviewer: Reviewer, *, verified: bool = True, place: str = "") -> Answer:
+        """Run ``text`` ("route add contractors slack:C0123") for ``reviewer``, who typed it in the channel ``place``.
 
         ``verified`` is False where the identity is only claimed (an operator's ``--as``): then nothing is decided.
 
@@ -103,10 +103,10 @@ class Commands:
             StoreUnavailable: Redis does not answer. It is not known whether a change was made.
         """
         await self.office.live.ensure_fresh()
-        answer = await self._answered(text, reviewer, verified=verified)
+        answer = await self._answered(text, reviewer, verified=verified, place=place)
         return inert(answer, self.office.live.snapshot.policy.masks)
 
-    async def _answered(self, text: str, reviewer: Reviewer, *, verified: bool) -> Answer:
+    async def _answered(self, text: str, reviewer: Reviewer, *, verified: bool, place: str) -> Answer:
         if len(text) > LONGEST:
             return refusal(f"A command has at most {LONGEST:,} characters.")
         confirmed = ""
@@ -125,7 +125,7 @@ class Commands:
         if why:
             return refusal(why)
         try:
-            return await row.run(self.office, Call(reviewer, text, arguments, confirmed))
+            return await row.run(self.office, Call(reviewer, text, arguments, confirmed, place))
         except StoreUnavailable:
             raise
         except (DecisionError, NotFound, Conflict, ConfigurationError, LedgerError, ChannelError) as error:

@@ -48,6 +48,7 @@ class Showing(Enum):
     SENT = "sent"
     MOVED = "another card shows it: the place is a pointer by now"
     OVERWROTE = "the same, but only after this one was sent over the other"
+    REFUSED = "it is not taken"
 
 
 class _Sent(Enum):
@@ -89,7 +90,7 @@ class Copies:
         self._channel = channel
         self._clock = clock
         self._locks = Locks()
-        self._mine: dict[str, _Sent] = {}  # intents of this process whose copy is not noted yet
+        self._mine: dict[str, _Sent | Posted] = {}  # intents of this process whose copy is not noted yet
         self._recorded: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self._lost: set[str] = set()  # installations that the platform does not accept any more
 
@@ -123,7 +124,7 @@ class Copies:
             if place is None and new:
                 place = await self.intend(sheet.id, target)
             if place is None or (place.refused and place.shown_rev >= sheet.rev):
-                return Showing.NOTHING
+                return Showing.REFUSED if place else Showing.NOTHING
             if place.bundle:
                 return Showing.MOVED
             try:
@@ -160,17 +161,17 @@ class Copies:
 
     async def _note(self, sheet: Sheet, target: str, put: CardPlace, rendering: Rendering) -> Showing:
         """Record what is shown now, and where."""
-        self._mine.pop(put.intent, None)
         sent = put.shown != rendering.digest
         if sent:
             self._lost.discard(installation(target))
         if sent and (records := self._records(sheet, target, rendering)):
             await self._store.outbox.append(records)
         shown = replace(put, shown=rendering.digest, shown_rev=sheet.rev, gist=sheet.gist, refused="")
-        if sent or shown != put:
-            taken = True if sent else None
-            if not await self._store.cards.posted(sheet.id, target, place=shown, taken=taken):
-                return Showing.OVERWROTE if sent else Showing.MOVED
+        taken = True if sent else None
+        noted = shown == put or await self._store.cards.posted(sheet.id, target, place=shown, taken=taken)
+        self._mine.pop(put.intent, None)
+        if not noted:
+            return Showing.OVERWROTE if sent else Showing.MOVED
         return Showing.SENT if sent else Showing.NOTHING
 
     async def _put(
@@ -180,7 +181,9 @@ class Copies:
         # A refused post left no message; nor did one that was never sent.
         unsent = self.is_unsent(place)
         if not place.message and not unsent:
-            found = await self._channel.find(target, intent=place.intent, since_ms=place.intended_ms)
+            found = self._mine.get(place.intent)  # it was posted, and then the store was lost
+            if not isinstance(found, Posted):
+                found = await self._channel.find(target, intent=place.intent, since_ms=place.intended_ms)
             if found is not None:
                 place = adopted(place, channel=found.channel, message=found.message)
         if not place.message and not new:
@@ -204,7 +207,7 @@ class Copies:
     async def _post(self, target: str, place: CardPlace, rendering: Rendering) -> Posted:
         self._mine[place.intent] = _Sent.PERHAPS
         try:
-            return await self._channel.post(target, rendering, intent=place.intent)
+            posted = self._mine[place.intent] = await self._channel.post(target, rendering, intent=place.intent)
         except ChannelUnavailable as error:
             if error.retry_after_seconds is None:
                 raise
@@ -212,6 +215,7 @@ class Copies:
             if isinstance(error, AccessLost):
                 raise
             raise PostLimited(str(error), retry_after_seconds=error.retry_after_seconds) from error
+        return posted
 
     async def _refused(self, sheet: Sheet, target: str, place: CardPlace, error: ChannelRefused) -> Showing:
         is_nobody = isinstance(error, NobodyThere)
@@ -220,7 +224,7 @@ class Copies:
         self._mine.pop(place.intent, None)
         refused = replace(place, shown_rev=sheet.rev, refused=str(error))
         noted = await self._store.cards.posted(sheet.id, target, place=refused, taken=None if is_nobody else False)
-        return Showing.NOTHING if noted else Showing.MOVED
+        return Showing.REFUSED if noted else Showing.MOVED
 
     async def _lose_access(self, target: str, error: AccessLost) -> None:
         """Nothing is wrong with the card: everything waits, and an admin has to hear of it, once."""

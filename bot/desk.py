@@ -22,15 +22,26 @@ from bot.grants import Grants
 from bot.platform import Posted
 from bot.withdraw import Withdrawals
 from holdpoint.clock import Clock
-from holdpoint.errors import ChannelError, DecisionError, NotFound, StoreUnavailable, TooLate, WrongDigest
+from holdpoint.errors import (
+    ChannelError,
+    DecisionError,
+    MayNotDecide,
+    NotFound,
+    StoreUnavailable,
+    TooLate,
+    WrongDigest,
+)
 from holdpoint.live import Live
 from holdpoint.model import Hold, Reviewer
 from holdpoint.store import Store
 from holdpoint.tasks import Tasks
+from holdpoint.visible import visible
 
 NOT_RECORDED = "Not recorded: Holdpoint's store does not answer. Try again; what the card shows is what counts."
 TOO_SLOW = "Not confirmed: Holdpoint took too long. Look at the card: what it shows is what counts."
 GONE = "There is no such hold any more."
+
+_LONGEST_ID = 64
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +63,7 @@ class Shown:
         """
         hold, _, rest = str(value).partition(" ")
         digest, _, word = rest.partition(" ")
-        if not hold or not digest or not hold.isalnum():
+        if not digest or not hold.isascii() or not hold.isalnum() or len(hold) > _LONGEST_ID:
             raise NotFound("not a value of ours")
         return cls(hold, digest, word)
 
@@ -111,10 +122,14 @@ class Desk:
 
 @dataclass
 class Trouble:
-    """What went wrong (or has to be said), as sentences for the person; empty when all went well. ``stale``: the card is behind."""
+    """What went wrong (or has to be said), as sentences for the person; empty when all went well.
+
+    ``stale``: the card is behind. ``refused``: this person may not do it.
+    """
 
     sentence: str = ""
     stale: bool = False
+    refused: bool = False
 
 
 @asynccontextmanager
@@ -131,6 +146,7 @@ async def in_words(*, within_s: float, away: str) -> AsyncIterator[Trouble]:
     except (DecisionError, UnknownPerson) as error:
         trouble.sentence = sentence(error)
         trouble.stale = isinstance(error, TooLate | WrongDigest)
+        trouble.refused = isinstance(error, MayNotDecide)
     except NotFound:
         trouble.sentence = GONE
     except StoreUnavailable:
@@ -143,7 +159,7 @@ async def in_words(*, within_s: float, away: str) -> AsyncIterator[Trouble]:
 
 
 def sentence(error: Exception) -> str:
-    """What an error says, as a whole sentence."""
-    text = str(error)
+    """What an error says, as a whole sentence. Names that people give themselves stand in it: nothing hidden is left of them."""
+    text = visible(str(error))
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -7,7 +7,7 @@ second old. What a platform says of a person is remembered for a minute, because
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from holdpoint import apikey
@@ -30,12 +30,16 @@ class UnknownPerson(HoldpointError):
 
 @dataclass(frozen=True, slots=True)
 class PlatformUser:
-    """What a platform vouches for. ``groups`` are Holdpoint groups that its own user groups stand for."""
+    """What a platform vouches for. ``groups`` are Holdpoint groups that its own user groups stand for.
+
+    ``aliases`` are other addresses of the person, under which a key or another platform may know them.
+    """
 
     id: str
     email: str
     name: str
     groups: frozenset[str] = frozenset()
+    aliases: frozenset[str] = frozenset()
 
 
 class Platform(Protocol):
@@ -87,7 +91,15 @@ class Directory:
         await self._live.ensure_fresh()
         snapshot = self._live.snapshot
         groups = snapshot.groups_of(user.email, user.groups)
-        return Reviewer(user.email, groups, snapshot.roles_of(groups), channel, name=user.name, address=user.id)
+        return Reviewer(
+            user.email,
+            groups,
+            snapshot.roles_of(groups),
+            channel,
+            name=user.name,
+            address=user.id,
+            aliases=user.aliases,
+        )
 
     def forget(self, channel: str, user_id: str) -> None:
         """Ask the platform again the next time (it said that the person changed)."""
@@ -113,7 +125,7 @@ class Directory:
             raise UnknownPerson(
                 "Your account has no e-mail address that Holdpoint can see, so it cannot tell who you are."
             )
-        user = PlatformUser(user.id, user.email.lower(), user.name, user.groups)
+        user = replace(user, email=user.email.lower())
         self._remembered[channel, user_id] = (now, user)
         self._remembered.move_to_end((channel, user_id))
         while len(self._remembered) > _MOST:

@@ -19,6 +19,7 @@ from bot.copies import SETTLED_AFTER_MS, Copies, PostLimited, Sheet, Showing
 from bot.placing import Placing
 from bot.platform import Channel, NobodyThere, Posted, Rendering
 from bot.pressure import Pressure
+from bot.telling import Telling
 from holdpoint.clock import Clock
 from holdpoint.errors import ChannelUnavailable, NotFound
 from holdpoint.live import Live, Snapshot
@@ -39,10 +40,20 @@ _log = logging.getLogger(__name__)
 
 
 class Drawer:
-    """Draws the holds of one platform. ``prepare`` is asked once, before the first card of a hold, for what it shows."""
+    """Draws the holds of one platform. ``prepare`` is asked once, before the first card of a hold, for what it shows.
+
+    ``instead_of``: the chats that could not reach the requester before it is tried here, see `bot.telling`.
+    """
 
     def __init__(
-        self, store: Store, live: Live, channel: Channel, *, clock: Clock, prepare: Prepare | None = None
+        self,
+        store: Store,
+        live: Live,
+        channel: Channel,
+        *,
+        clock: Clock,
+        prepare: Prepare | None = None,
+        instead_of: frozenset[str] | None = None,
     ) -> None:
         self.kind = channel.kind
         self.channel = channel
@@ -51,6 +62,7 @@ class Drawer:
         self._live = live
         self._clock = clock
         self._prepare = prepare
+        self._telling = Telling(store, channel.kind, instead_of=instead_of)
         self._copies = Copies(store, channel, clock=clock)
         self._placing = Placing(store, channel, self._copies, self.pressure, clock=clock)
         self._bundles = BundleDrawer(store, channel, self._copies, self.pressure, clock=clock)
@@ -165,7 +177,7 @@ class Drawer:
 
     async def _wanted_dm(self, hold: Hold) -> list[str]:
         person = hold.requester.owner or hold.requester.principal
-        if "@" not in person:
+        if "@" not in person or not self._telling.is_due(hold):
             return []
         match await self._store.quiet.get(person):
             case Quiet.NONE:
@@ -194,7 +206,9 @@ class Drawer:
                 raise
             shown = Showing.MOVED
         self.pressure.served(target, hold.id)
-        if shown in (Showing.NOTHING, Showing.SENT):
+        if is_dm:
+            await self._telling.note(hold, target, shown)
+        if shown in (Showing.NOTHING, Showing.SENT, Showing.REFUSED):
             return shown is Showing.SENT
         place = await self._store.cards.get(hold.id, target)
         if place is None or not place.bundle:

@@ -91,6 +91,7 @@ def facts(view: CardView, bundle: BundleView | None = None) -> list[Fact]:
             Fact("History", clip(view.similar, 300) if view.pending else ""),
             Fact("Tools", clip(", ".join(view.tools), 200)),
             *_some("Warning", view.warnings, most=3, length=150),
+            Fact("Requester", clip(view.told, 200)),
             Fact("Glass", clip(view.glass, 250)),
             Fact("Result", clip(view.outcome.line, 250) if view.outcome else ""),
         ]

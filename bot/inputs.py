@@ -66,13 +66,17 @@ def editable(view: CardView, hold: Hold, *, longest: int, most: int) -> tuple[li
     return inputs, elsewhere
 
 
-def edits_of(view: CardView, hold: Hold, given: Mapping[str, str]) -> list[Edit]:
+def edits_of(
+    view: CardView, hold: Hold, given: Mapping[str, str], *, before: Mapping[str, str] | None = None
+) -> list[Edit]:
     """The parts whose text changed. Line ends and outer blanks that a text box changes by itself do not count.
+
+    ``before``: path and text of parts that were shown as something else than they are in ``view``.
 
     Raises:
         BadEdit: the dialog names a part that is not there.
     """
-    shown = {part.path: part.text for part in view.parts}
+    shown = {part.path: part.text for part in view.parts} | dict(before or {})
     edits: list[Edit] = []
     for name, text in given.items():
         if not name.startswith(PART):
@@ -84,6 +88,14 @@ def edits_of(view: CardView, hold: Hold, given: Mapping[str, str]) -> list[Edit]
         if _settled(text) != _settled(shown[path]):
             edits.append(Edit(path, text.replace("\r\n", "\n")))
     return edits
+
+
+def saw_whole(card: CardView, hold: Hold, given: Mapping[str, str]) -> bool:
+    """Whether who sent ``given`` had all of the text before their eyes: on the card, or in the inputs, which show it whole."""
+    numbers = {part.path: number for number, part in enumerate(hold.query.parts)}
+    return not card.needs_full_view or all(
+        part.cut == 0 or f"{PART}{numbers[part.path]}" in given for part in card.parts
+    )
 
 
 def _settled(text: str) -> str:

@@ -51,14 +51,17 @@ def consumer_group(kind: str) -> str:
 
 
 class Notifier:
-    """Keeps the cards of one platform true. ``holder`` names this bot process, uniquely."""
+    """Keeps one platform's cards true. ``holder`` names this process, uniquely; ``speaks``: there are threads to speak in."""
 
-    def __init__(self, store: Store, live: Live, drawer: Drawer, *, holder: str, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, live: Live, drawer: Drawer, *, holder: str, clock: Clock, speaks: bool = True
+    ) -> None:
         self._store = store
         self._live = live
         self._drawer = drawer
         self._holder = holder
         self._clock = clock
+        self._speaks = speaks
         self._lease = consumer_group(drawer.kind)
         self.leading = False
 
@@ -84,7 +87,7 @@ class Notifier:
         worker.after_outage = reconciler.soon
         parts = {
             tasks.start(f"{self._lease} reader", worker.read()),
-            tasks.start(f"{self._lease} narrator", narrator.run()),
+            tasks.start(f"{self._lease} narrator", narrator.run() if self._speaks else narrator.be_silent()),
             tasks.start(f"{self._lease} reconciler", reconciler.run()),
         }
         _log.info("drawing cards", extra={"cards": self._drawer.kind, "bot": self._holder})

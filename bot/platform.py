@@ -34,7 +34,8 @@ class Rendering:
     """One card as the platform takes it. ``shown`` is the same as plain text, for the record.
 
     ``offers`` is what its buttons decide where one card stands for several holds, by the value that they carry. ``rows``
-    is then what is shown of each hold.
+    is then what is shown of each hold. ``news`` is for a platform that cannot change what it has sent: what of this is
+    worth sending another one.
     """
 
     payload: Mapping[str, Any]
@@ -42,11 +43,13 @@ class Rendering:
     value: str = ""
     offers: tuple[Covered, ...] = ()
     rows: Mapping[str, str] = field(default_factory=dict)
+    news: str = ""
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of the payload: equal renderings need no update."""
-        return hashlib.sha256(json.dumps(self.payload, sort_keys=True).encode()).hexdigest()
+        """SHA-256 (hex) of the payload, or of what is news in it: equal renderings need no update."""
+        what = self.news or json.dumps(self.payload, sort_keys=True)
+        return hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ V = TypeVar("V")
 class Remembered(Generic[V]):
     """Answers by key, for a minute; a question that is being asked is not asked twice. Failures are not remembered."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, most: int = _MOST) -> None:
         self._clock = clock
+        self._most = most
         self._known: OrderedDict[str, tuple[int, V]] = OrderedDict()
         self._asking: dict[str, asyncio.Lock] = {}
 
@@ -34,7 +35,7 @@ class Remembered(Generic[V]):
                 answer = await ask()
                 self._known[key] = (asked_ms, answer)
                 self._known.move_to_end(key)
-                while len(self._known) > _MOST:
+                while len(self._known) > self._most:
                     self._known.popitem(last=False)
                 return answer
         finally:

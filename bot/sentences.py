@@ -21,6 +21,12 @@ _CHANNELS = {
     "api": "through the API",
     "timer": "by the policy",
 }
+_WAYS = {"teams": "in Teams", "slack": "in Slack", "email": "by e-mail"}
+_NOT_THERE = {
+    "teams": "the app is not installed for them in Teams",
+    "slack": "they have no account in Slack",
+    "email": "no mail could be sent to them",
+}
 
 
 def duration(milliseconds: int) -> str:
@@ -155,6 +161,20 @@ def glass_sentence(hold: Hold) -> str:
     if broken is None:
         return ""
     return f"{full_person(broken)} broke the glass: nobody else was asked. Another admin has to look at it."
+
+
+def told_sentence(hold: Hold) -> str:
+    """How the requester was told of the hold, where it was not in the usual place; empty where it was.
+
+    ``Told by e-mail: the app is not installed for them in Teams``, ``Could not be told: …``
+    """
+    reached = [channel for channel, well in hold.told if well]
+    failed = [channel for channel, well in hold.told if not well]
+    why = "; ".join(_NOT_THERE.get(channel, f"not reached by {channel}") for channel in failed)
+    if not reached:
+        return f"Could not be told: {why}" if why else ""
+    ways = counted([_WAYS.get(channel, channel) for channel in reached])
+    return f"Told {ways}: {why}" if why else f"Told {ways}"
 
 
 def decision_word(decision: Decision) -> str:

@@ -23,6 +23,9 @@ def render(name: str, /, **context: Any) -> str:
     return _environment().get_template(name).render(**context)
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False)
+
+
 @cache
 def _environment() -> Environment:
     # No user ever writes a template, so the sandbox is not needed.
@@ -41,7 +44,7 @@ def _environment() -> Environment:
 
 def _tojson(value: Any) -> str:
     """JSON as it stands in a JSON document. A plain string, so that an HTML template would still escape it."""
-    return json.dumps(value, ensure_ascii=False)
+    return _JSON.encode(value)
 
 
 def _utc(seconds: int) -> str:

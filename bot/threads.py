@@ -82,6 +82,13 @@ class Narrator:
                 await asyncio.sleep(RETRY_S)
                 self._wake.set()
 
+    async def be_silent(self) -> None:
+        """For a platform without threads: a call is made once, wherever, so who cannot make it must not take it on."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            self._due.clear()
+
     async def tell(self, hold_ids: Sequence[str]) -> set[str]:
         """Say what there is to say of these holds; returns those of which something has to wait.
 
@@ -130,11 +137,12 @@ class Narrator:
         for call in calls(hold):
             if (where := self._where(hold, call, list(cards))) is not None:
                 saying = sayings.setdefault(cards[where][0], _Saying(where))
-                # Not for each target: a call is made once, wherever the card stands.
-                if await self._store.cards.say(hold.id, [call.key]):
+                # Not for each target: a call is made once on this platform, wherever the card stands.
+                name = f"{self._drawer.kind} {call.key}"
+                if await self._store.cards.say(hold.id, [name]):
                     saying.holds.add(hold.id)
                     saying.calls.append(call)
-                    saying.taken.append((hold.id, call.key))
+                    saying.taken.append((hold.id, name))
         return done
 
     async def _take(self, hold: Hold, target: str, due: Sequence[Happening], saying: _Saying) -> None:

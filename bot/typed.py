@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from bot.answers import Answer, refusal
-from bot.commands import Commands
 from bot.desk import sentence
 from bot.directory import UnknownPerson
 from holdpoint.errors import ChannelError, StoreUnavailable
@@ -23,14 +23,22 @@ PICTURE = "A picture of this comes in your direct messages with Holdpoint."
 _log = logging.getLogger(__name__)
 
 
-async def run(typed: Commands, text: str, who: Callable[[], Awaitable[Reviewer]], *, away: str) -> Answer:
-    """The answer to ``text``, typed by ``who``; ``away`` where the platform does not say who that is.
+class Runs(Protocol):
+    """What runs a command: `bot.commands.Commands`, or a platform's own for what only it has."""
+
+    async def run(self, text: str, reviewer: Reviewer, *, place: str = "") -> Answer:
+        """The answer (StoreUnavailable)."""
+        ...
+
+
+async def run(typed: Runs, text: str, who: Callable[[], Awaitable[Reviewer]], *, away: str, place: str = "") -> Answer:
+    """The answer to ``text``, typed by ``who`` in the channel ``place``; ``away`` where the platform does not say who that is.
 
     Only a bug raises.
     """
     try:
         async with asyncio.timeout(LONGEST_S):
-            return await typed.run(text, await who())
+            return await typed.run(text, await who(), place=place)
     except UnknownPerson as error:
         return refusal(sentence(error))
     except StoreUnavailable:

@@ -41,7 +41,9 @@ class CardView:
     it expired or was cancelled. ``took`` is how long the decision took, in words; empty while there is none. ``glass``
     says that an admin broke the glass. ``confirmation`` says what an edited text still needs: somebody else. ``masked``:
     something is hidden by a mask. ``revealed``: nothing is, this is for one reviewer alone. ``folded`` counts the parts
-    of which nothing is shown, ``cut`` all characters that are left out.
+    of which nothing is shown, ``cut`` all characters that are left out. ``told`` says how the requester was told, where that
+    was not in the usual place. ``senders`` are principals, for comparing and not for showing: who sent the request, and who owns
+    the agent that did. ``paths`` are those of all parts in the query's order, which numbers the inputs of dialogs.
     """
 
     id: str
@@ -90,6 +92,10 @@ class CardView:
     actions: tuple[Action, ...]
     may_not_decide: str
     count: int
+    told: str
+    senders: frozenset[str]
+    question_pauses: bool
+    paths: tuple[str, ...]
 
     @property
     def pending(self) -> bool:
@@ -160,7 +166,10 @@ class BundleView:
 
 @dataclass(frozen=True, slots=True)
 class DigestLine:
-    """One hold on a digest card. ``preview``: its first words. ``sentence`` is empty while it waits; ``unread``: it must be read in full first."""
+    """One hold on a digest card. ``preview``: its first words. ``sentence`` is empty while it waits; ``unread``: it must be read in full first.
+
+    ``senders`` as in `CardView`.
+    """
 
     id: str
     digest: str
@@ -171,6 +180,7 @@ class DigestLine:
     deadline_ms: int
     sentence: str = ""
     unread: bool = False
+    senders: frozenset[str] = frozenset()
 
     @property
     def pending(self) -> bool:
@@ -221,6 +231,7 @@ def digest_line(view: CardView) -> DigestLine:
         deadline_ms=view.deadline_ms,
         sentence="" if view.pending else view.state_sentence,
         unread=view.needs_full_view,
+        senders=view.senders,
     )
 
 
@@ -228,7 +239,7 @@ def plain_text(view: CardView) -> str:
     """What the card shows, as plain text: for the record, and for channels without markup."""
     lines = [view.title, view.state_sentence, view.requester_line, f"Risk: {view.risk.value}"]
     lines += (f"Rule {rule.id}: {rule.description}" for rule in view.rules)
-    lines += (sentence for sentence in (view.similar, view.glass) if sentence)
+    lines += (sentence for sentence in (view.similar, view.glass, view.told) if sentence)
     lines += view.warnings
     lines += (progress.line for progress in view.progress)
     if view.claim:

@@ -208,6 +208,7 @@ class Reviewer:
     name: str = ""
     address: str = ""  # the platform's own id or the network address, for the record
     owner: str | None = None  # who answers for it, when the identity is an agent's key: agents do not decide
+    aliases: frozenset[str] = frozenset()  # other principals that are this person; they forbid, and give no right
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,13 +63,16 @@ class Sampler(Protocol):
 Checkup = Callable[[], Awaitable[Sequence[Finding]]]
 """Looks at one part of the installation, for ``doctor``. What is wrong is a `Finding`, not an error."""
 
+Lookup = Callable[[str], Awaitable[str]]
+"""A channel ("teams:19:…@thread.tacv2") → a sentence on why no card can appear there as things are; empty for none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Office:
     """What the handlers work with.
 
-    ``samplers`` go by the kind of channel ("slack"); they and ``checkups`` are put there by the platforms that run in
-    this process. ``history`` is None where the ledger is not at hand.
+    ``samplers`` and ``lookups`` go by the kind of channel ("slack"); they and ``checkups`` are put there by the platforms
+    that run in this process. ``history`` is None where the ledger is not at hand.
     """
 
     store: Store
@@ -81,6 +84,7 @@ class Office:
     glass: BreakGlass
     history: History | None
     samplers: dict[str, Sampler] = field(default_factory=dict)
+    lookups: dict[str, Lookup] = field(default_factory=dict)
     checkups: list[Checkup] = field(default_factory=list)
 
     async def unless_confirmed(self, call: Call, question: Answer) -> Answer | None:
@@ -99,12 +103,16 @@ class Office:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One command as typed. ``confirmed`` is the fingerprint of what ``by`` has been asked, and said yes to; else empty."""
+    """One command as typed. ``confirmed`` is the fingerprint of what ``by`` has been asked, and said yes to; else empty.
+
+    ``place`` is the channel ("teams:19:…@thread.tacv2") in which it was typed; empty elsewhere.
+    """
 
     by: Reviewer
     text: str
     arguments: Mapping[str, str]
     confirmed: str = ""
+    place: str = ""
 
     def __getitem__(self, name: str) -> str:
         return self.arguments[name]

@@ -11,14 +11,20 @@ from bot.admin.sample import sample_view
 from bot.answers import Answer, Table, refusal
 from holdpoint.errors import ChannelError
 from holdpoint.live import WEB, Snapshot
+from holdpoint.mailbox import mailbox
 from holdpoint.model import Route
 from holdpoint.standing import ChangeKind
 
-_CHANNEL = re.compile(r"web|slack:(?:[TE][A-Z0-9]{2,20}/)?[CG][A-Z0-9]{2,20}|teams:\S{1,200}|email:[^\s@]+@[^\s@]+")
+# A channel, a group chat or a meeting; a personal chat.
+_TEAMS = r"(?:19:[\w.-]{1,150}@[a-z0-9.]{1,40}|a:[\w-]{1,200})"
+_CHANNEL = re.compile(rf"web|slack:(?:[TE][A-Z0-9]{{2,20}}/)?[CG][A-Z0-9]{{2,20}}|teams:{_TEAMS}", re.ASCII)
 _SLACK_MENTION = re.compile(r"<#([CG][A-Z0-9]+)(?:\|[^>]*)?>")
 _GROUP = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}")
 _NO_GROUP = refusal("That is no name of a group: letters, digits and . _ - @, or * for everybody else.")
 _NO_CHANNEL = refusal("That is no channel. Write web, slack:C0123ABC, teams:<conversation> or email:<address>.")
+_NOT_HERE = refusal(
+    "This is typed in the channel or group chat that is meant. From elsewhere: route add <group> <channel>"
+)
 
 
 async def _list(office: Office, call: Call) -> Answer:  # noqa: ARG001 - a handler's signature
@@ -40,9 +46,27 @@ async def _add(office: Office, call: Call) -> Answer:
     shown = Answer(True, (f"Cards for {group} also go to {channel}.",), text=f"+ {group} → {channel}")
     change = new_change(office, call, ChangeKind.ROUTE_ADD, expect=_version(office), group=group, channel=channel)
     done = await submit(office, call, change, shown, loosens=False)
-    # Keys and tokens may carry groups that the policy does not list, so this is a hint and no refusal.
+    # Both are hints and no refusals: keys and tokens may carry groups that the policy does not list, and the app may
+    # be added to the channel later.
     known = group == "*" or group in office.live.snapshot.policy.groups
-    return done if known else replace(done, lines=(*done.lines, f"Note: the policy lists no members of {group}."))
+    lookup = office.lookups.get(channel.partition(":")[0])
+    notes = [] if known else [f"Note: the policy lists no members of {group}."]
+    notes += [f"Note: {why}" for why in [await lookup(channel)] if why] if lookup is not None else []
+    return replace(done, lines=(*done.lines, *notes))
+
+
+async def _add_here(office: Office, call: Call) -> Answer:
+    return await _add(office, _there("add", call)) if _CHANNEL.fullmatch(call.place) else _NOT_HERE
+
+
+async def _remove_here(office: Office, call: Call) -> Answer:
+    return await _remove(office, _there("remove", call)) if _CHANNEL.fullmatch(call.place) else _NOT_HERE
+
+
+def _there(verb: str, call: Call) -> Call:
+    """The same with the channel written out: what is asked about it may be confirmed from anywhere."""
+    text = f"route {verb} {call['group']} {call.place}"
+    return replace(call, text=text, arguments={"group": call["group"], "channel": call.place})
 
 
 async def _remove(office: Office, call: Call) -> Answer:
@@ -109,7 +133,12 @@ def _channel(typed: str) -> str:
 def _wrong(group: str, channel: str) -> Answer | None:
     if not _GROUP.fullmatch(group):
         return _NO_GROUP
-    return None if _CHANNEL.fullmatch(channel) else _NO_CHANNEL
+    return None if _is_channel(channel) else _NO_CHANNEL
+
+
+def _is_channel(channel: str) -> bool:
+    kind, _, address = channel.partition(":")
+    return mailbox(address) is not None if kind == "email" else bool(_CHANNEL.fullmatch(channel))
 
 
 def _is_added(snapshot: Snapshot, group: str, channel: str) -> bool:
@@ -134,5 +163,9 @@ TABLE: tuple[Command, ...] = (
         "route add <group> <channel>", Access.ADMINS, "send a group's cards to a channel, such as slack:C0123ABC", _add
     ),
     command("route remove <group> <channel>", Access.ADMINS, "stop that", _remove),
+    command(
+        "route here <group>", Access.ADMINS, "send a group's cards to the channel in which this is typed", _add_here
+    ),
+    command("route here remove <group>", Access.ADMINS, "stop that", _remove_here),
     command("route test <group>", Access.ADMINS, "where a request of the group would go, with a sample card", _test),
 )

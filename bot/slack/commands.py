@@ -20,9 +20,11 @@ from typing import Any
 
 from bot.answers import Answer
 from bot.commands import Commands
+from bot.slack import KIND
 from bot.slack.answers import answer_blocks, answer_text
 from bot.slack.desk import SLACK_AWAY, Ack, Body, Desk
 from bot.slack.later import respond, send_picture
+from bot.slack.places import local
 from bot.typed import PICTURE, WORKING, result
 from bot.typed import run as run_typed
 from holdpoint.errors import ChannelError
@@ -70,7 +72,14 @@ async def _is_quick(working: asyncio.Task[Answer]) -> bool:
 
 
 def _answered(desk: Desk, typed: Commands, body: Body, text: str) -> Coroutine[Any, Any, Answer]:
-    return run_typed(typed, text, partial(desk.who, body), away=SLACK_AWAY)
+    # A slash command says where it was typed; a click on its answer does too, but needs it no more.
+    return run_typed(typed, text, partial(desk.who, body), away=SLACK_AWAY, place=_place(body))
+
+
+def _place(body: Body) -> str:
+    """The channel, as routes name it; empty where no card could be routed to, as in direct messages."""
+    channel = str(body.get("channel_id") or "")
+    return f"{KIND}:{channel}" if local(channel)[:1] in ("C", "G") else ""
 
 
 def _message(answer: Answer) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 ::
 
-    notify ──▶ channel ─ render ─ templates/teams/ ──▶ connector (pace, credentials) ──▶ the Bot Connector
+    notify ──▶ channel ─ render ─ templates/teams/ ──▶ connector ─ courier (pace, credentials) ──▶ the Bot Connector
     Teams ──▶ tokens (openid) ─ adapter ─ listener ─▶ actions | dialogs | commands | places ─ people ─▶ bot.decide
 
 The verbs of buttons are here, and once more in the templates. A button carries its verb and, under ``hold``, the value

@@ -65,7 +65,7 @@ async def holds(request: web.Request) -> web.Response:
         raise ApiError(422, f"unknown parameter; known are state, limit and cursor ({len(unknown)} too many)")
     found, following = await visible_holds(
         site.store,
-        reviewer,
+        lambda each: may_see(each, reviewer),
         state=_state(query.get("state")),
         limit=_number("limit", query.get("limit"), usual=_USUAL, most=_MOST),
         cursor=_cursor(query.get("cursor")),

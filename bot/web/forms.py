@@ -22,12 +22,16 @@ class BadForm(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """``covered`` are the ids of all holds that the page showed as one, the page's own first."""
+    """``covered`` are the ids of all holds that the page showed as one, the page's own first.
+
+    ``prepared`` is the number of one of the policy's reasons, or empty (see `bot.inputs.reason_of`).
+    """
 
     kind: DecisionKind
     digest: str
     reason: str
     covered: tuple[str, ...]
+    prepared: str = ""
 
 
 def choice(hold_id: str, fields: Mapping[str, Any]) -> Choice:
@@ -46,6 +50,7 @@ def choice(hold_id: str, fields: Mapping[str, Any]) -> Choice:
         str(fields.get("digest", "")),
         _newlines(str(fields.get("reason", ""))).strip(),
         tuple(dict.fromkeys((hold_id, *also[:_MOST_COVERED]))),
+        str(fields.get("prepared", "")),
     )
 
 

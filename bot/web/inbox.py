@@ -10,13 +10,14 @@ import orjson
 from aiohttp import web
 from aiohttp.client_exceptions import ClientConnectionResetError
 
+from bot.inputs import PREPARED, REASON, reason_of
 from bot.web import forms, reading, sign_in
 from bot.web.editing import diffs, texts
 from bot.web.listing import bundled, is_cursor, visible_holds
 from bot.web.pages import Notice, has_seen_whole, hold_of, html, masks_of, page, see_other, sentence, status_of, view_of
 from bot.web.site import site_of
 from holdpoint.errors import BadEdit, DecisionError, MayNotDecide, NotFound, StoreUnavailable
-from holdpoint.model import State
+from holdpoint.model import DecisionKind, State
 
 _PAGE = 50
 _BEAT_S = 10.0
@@ -47,7 +48,7 @@ async def inbox(request: web.Request) -> web.Response:
     state = State.PENDING if shown == "pending" else None
     cursor = request.query.get("cursor", "")
     holds, following = await visible_holds(
-        site.store, who.reviewer, state=state, limit=_PAGE, cursor=cursor if is_cursor(cursor) else None
+        site.store, who.lists, state=state, limit=_PAGE, cursor=cursor if is_cursor(cursor) else None
     )
     views = [view_of(site, bundle[0], who, limit=600, count=len(bundle)) for bundle in bundled(holds)]
     if state is State.PENDING:
@@ -79,10 +80,13 @@ async def decide(request: web.Request) -> web.Response:
         changes = forms.edits(hold, texts(hold, masks_of(site)), fields)
         if fields.get("with_edits") and not changes and hold.state is State.PENDING:
             raise BadEdit("You have not changed anything yet.")
+        reason = choice.reason
+        if choice.kind is DecisionKind.REJECT:
+            reason = reason_of({PREPARED: choice.prepared, REASON: reason}, hold.evaluation.terms.reasons)
         for hold_id in choice.covered:
             await site.decider.decide(
                 hold_id, who.reviewer, choice.kind,
-                digest=choice.digest, reason=choice.reason, edits=changes, seen_whole=whole,
+                digest=choice.digest, reason=reason, edits=changes, seen_whole=whole,
             )  # fmt: skip
     except (DecisionError, StoreUnavailable, NotFound) as error:
         # The page is drawn from the hold as it is now, so that it tells the truth whatever went wrong.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from bot.visibility import may_see
-from holdpoint.model import Hold, Reviewer, State
+from holdpoint.model import Hold, State
 from holdpoint.store import Store
 
 _CURSOR = re.compile(r"[0-9]{1,15}-[0-9a-zA-Z]{1,64}")
@@ -15,9 +15,9 @@ _MOST_BYTES = 8 * 1024 * 1024
 
 
 async def visible_holds(
-    store: Store, reviewer: Reviewer, *, state: State | None, limit: int, cursor: str | None
+    store: Store, may_see: Callable[[Hold], bool], *, state: State | None, limit: int, cursor: str | None
 ) -> tuple[list[Hold], str | None]:
-    """Up to ``limit`` holds, newest first, and the cursor of the next page (None at the end).
+    """Up to ``limit`` holds that somebody ``may_see``, newest first, and the cursor of the next page (None at the end).
 
     A page ends early when its bodies grow large or too many holds had to be skipped; the cursor goes on from there.
     """
@@ -28,7 +28,7 @@ async def visible_holds(
         for hold in batch:
             cursor = position(hold)
             scanned += 1
-            if may_see(hold, reviewer):
+            if may_see(hold):
                 found.append(hold)
                 size += len(hold.query.body)
             if len(found) >= limit or size >= _MOST_BYTES:

@@ -13,8 +13,8 @@ from typing import Any
 from aiohttp import web
 
 from bot.cards import CardView, card_view, plain_text
+from bot.conversation import is_requester
 from bot.templates import render
-from bot.visibility import may_see
 from bot.web.editing import diffs, edit_fields
 from bot.web.listing import identity, visible_holds
 from bot.web.sign_in import Visitor
@@ -33,6 +33,7 @@ from holdpoint.model import Hold, State
 from holdpoint.policy.mask import Masks
 from holdpoint.store import CardPlace
 from holdpoint.store.events import card_shown
+from holdpoint.visible import visible
 
 _SHOWN_CHARACTERS = 200_000  # beyond, the page offers the whole text behind a link
 _WHILE_LOOKING = 500
@@ -44,6 +45,14 @@ class Notice:
 
     tone: str
     text: str
+
+
+class OwnRequest(Exception):
+    """Who looks at a hold sent it, and may not review it. The server answers with a redirect to `bot.web.own`."""
+
+    def __init__(self, hold_id: str) -> None:
+        super().__init__(hold_id)
+        self.hold_id = hold_id
 
 
 async def page(
@@ -61,7 +70,7 @@ async def page(
     whole = "whole" in request.query
     twins = await _twins(site, who, hold)
     view = view_of(site, hold, who, limit=None if whole else _SHOWN_CHARACTERS, count=1 + len(twins))
-    await _record(site, who, view)
+    await record(site, who, view)
     if whole and not view.cut:
         await site.store.talk.read(hold.id, by=who.reviewer.principal, digest=hold.digest, channel="web")
     return html(
@@ -70,6 +79,7 @@ async def page(
         who,
         status=status,
         view=view,
+        own=is_requester(hold, who.reviewer.principal),
         also=" ".join(twin.id for twin in twins),
         fields=edit_fields(hold, masks_of(site), fields or {}),
         diffs=diffs(hold, masks_of(site), fields or {}),
@@ -81,11 +91,18 @@ async def page(
 
 
 async def hold_of(request: web.Request, site: Site, who: Visitor) -> Hold:
-    """The hold of the path, if this person may see it; a hidden one looks like none."""
+    """The hold of the path, if this person may see it; a hidden one looks like none.
+
+    Raises:
+        OwnRequest: they sent it, and see it on another page.
+        NotFound, StoreUnavailable.
+    """
     hold = await site.store.holds.get(request.match_info["id"])
-    if not may_see(hold, who.reviewer):
-        raise NotFound("there is no such hold")
-    return hold
+    if who.may_see(hold):
+        return hold
+    if request.method == "GET" and is_requester(hold, who.reviewer.principal):
+        raise OwnRequest(hold.id)
+    raise NotFound("there is no such hold")
 
 
 async def _twins(site: Site, who: Visitor, hold: Hold) -> list[Hold]:
@@ -93,7 +110,7 @@ async def _twins(site: Site, who: Visitor, hold: Hold) -> list[Hold]:
     if hold.state is not State.PENDING:
         return []
     others, _ = await visible_holds(
-        site.store, who.reviewer, state=State.PENDING, limit=_WHILE_LOOKING, cursor=None
+        site.store, who.may_see, state=State.PENDING, limit=_WHILE_LOOKING, cursor=None
     )  # fmt: skip
     return [other for other in others if other.id != hold.id and identity(other) == identity(hold)]
 
@@ -118,7 +135,7 @@ async def has_seen_whole(site: Site, who: Visitor, hold: Hold) -> bool:
     return await site.store.talk.has_read(hold.id, by=who.reviewer.principal, digest=hold.digest)
 
 
-async def _record(site: Site, who: Visitor, view: CardView) -> None:
+async def record(site: Site, who: Visitor, view: CardView) -> None:
     """Put on the record what this person was shown, once per text."""
     target = f"web:{who.reviewer.principal}"
     text = plain_text(view)
@@ -154,7 +171,7 @@ def sentence(error: HoldpointError) -> str:
         case NotFound():
             return "There is no such hold any more."
         case _:
-            text = str(error)
+            text = visible(str(error))  # names that people give themselves stand in it
             return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 

@@ -10,16 +10,19 @@ import logging
 import secrets
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeAlias
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bot.templates import FOLDER, render
-from bot.web import api, health, inbox, sign_in, talk
+from bot.web import api, health, inbox, own, sign_in, talk
 from bot.web.forms import BadForm
+from bot.web.pages import OwnRequest, see_other
 from bot.web.site import SITE, Site, site_of
 from holdpoint.errors import ConfigurationError, NotFound, StoreUnavailable
+
+Route: TypeAlias = web.RouteDef
 
 _log = logging.getLogger("bot.web.server")
 
@@ -41,7 +44,7 @@ _HEADERS: Final = {
 class WebServer:
     """Serves one `Site`. ``extra`` are routes of chat platforms (``/slack/events``)."""
 
-    def __init__(self, site: Site, *, extra: Iterable[web.RouteDef] = ()) -> None:
+    def __init__(self, site: Site, *, extra: Iterable[Route] = ()) -> None:
         self._site = site
         self._runner: web.AppRunner | None = None
         self._application = application(site, extra=extra)
@@ -73,12 +76,13 @@ class WebServer:
             await self._runner.cleanup()
 
 
-def application(site: Site, *, extra: Iterable[web.RouteDef] = ()) -> web.Application:
+def application(site: Site, *, extra: Iterable[Route] = ()) -> web.Application:
     """Everything that is served."""
     limit = site.settings.max_body_bytes * _FORM_OVERHEAD + 65_536
     app = web.Application(middlewares=[_outermost], client_max_size=limit)
     app[SITE] = site
-    app.router.add_routes([*health.routes(), *sign_in.routes(), *inbox.routes(), *talk.routes(), *api.routes(), *extra])
+    parts = (health, sign_in, inbox, talk, own, api)
+    app.router.add_routes([*(route for part in parts for route in part.routes()), *extra])
     app.router.add_get("/static/{name}", _static)
     app.on_response_prepare.append(_add_headers)
     return app
@@ -109,6 +113,8 @@ async def _outermost(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     except sign_in.SignInFirst:
         return sign_in.to_sign_in(request)
+    except OwnRequest as own_request:
+        return see_other(f"/requests/{own_request.hold_id}")
     except sign_in.Forged:
         return _problem(
             request, 403, "This form is out of date, or did not come from here. Go back and load the page again."

@@ -14,17 +14,19 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from bot.conversation import is_requester
 from bot.directory import UnknownKey
 from bot.templates import render
+from bot.visibility import may_see
 from bot.web import reading
 from bot.web.site import Site, site_of
 from holdpoint import apikey
-from holdpoint.model import Reviewer, Role
+from holdpoint.model import Hold, Reviewer, Role
 from holdpoint.store.sessions import Session
 
 SESSION_MS = 12 * 3_600_000
 _MOST_FAILURES = 10
-_NEXT = re.compile(r"/review(?:/[a-z0-9]{1,64})?(?:\?state=[a-z]{1,12})?")
+_NEXT = re.compile(r"/review(?:/[a-z0-9]{1,64})?(?:\?state=[a-z]{1,12})?|/requests/[a-z0-9]{1,64}")
 _READERS = frozenset({Role.REVIEWER, Role.ADMIN, Role.AUDITOR})
 
 
@@ -39,6 +41,19 @@ class Visitor:
     @property
     def may_decide(self) -> bool:
         return Role.REVIEWER in self.reviewer.roles
+
+    @property
+    def may_read(self) -> bool:
+        """Whether they signed in as more than a requester: a key that only sends requests shows no others."""
+        return bool(_READERS & self.reviewer.roles)
+
+    def may_see(self, hold: Hold) -> bool:
+        """Whether ``hold`` is theirs to look at as a reviewer."""
+        return self.may_read and may_see(hold, self.reviewer)
+
+    def lists(self, hold: Hold) -> bool:
+        """Whether ``hold`` is in their inbox: a requester's has their own requests."""
+        return self.may_see(hold) if self.may_read else is_requester(hold, self.reviewer.principal)
 
 
 class SignInFirst(Exception):
@@ -70,8 +85,6 @@ async def visitor(request: web.Request) -> Visitor:
     except UnknownKey:
         await site.store.sessions.end(cookie)
         raise SignInFirst from None
-    if not _READERS & reviewer.roles:
-        raise SignInFirst
     return Visitor(reviewer, session, cookie)
 
 
@@ -112,7 +125,7 @@ async def page(request: web.Request) -> web.Response:
 
 
 async def sign_in(request: web.Request) -> web.Response:
-    """Open a session for a reviewer's, admin's or auditor's key."""
+    """Open a session: reviewers, admins and auditors see what they may see, everybody else their own requests."""
     check_origin(request)
     site, address = site_of(request), address_of(request)
     form = await reading.small_form(request)
@@ -120,13 +133,11 @@ async def sign_in(request: web.Request) -> web.Response:
     if await site.store.sessions.failures(address) >= _MOST_FAILURES:
         return _page(target, "Too many attempts. Wait a minute, then try again.", status=429)
     try:
-        reviewer = await site.directory.by_key(text, channel="web", address=address)
+        await site.directory.by_key(text, channel="web", address=address)
     except UnknownKey:
         await site.store.sessions.failed(address)
         mistyped = apikey.key_id(text) is None
         return _page(target, "This is not a whole Holdpoint key." if mistyped else "This key is not valid.", status=403)
-    if not _READERS & reviewer.roles:
-        return _page(target, "This key may send requests, but not review them.", status=403)
     cookie, _ = await site.store.sessions.start(apikey.digest(text), ttl_ms=SESSION_MS)
     response = web.Response(status=303, headers={"Location": target})
     # Lax, not Strict: people come here from links in chat. Every POST carries a token anyway.

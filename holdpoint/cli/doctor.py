@@ -1,4 +1,4 @@
-"""`holdpoint doctor [slack]`: is everything as it must be? One line per check: ok, warn or fail, and what to do.
+"""`holdpoint doctor [slack|teams|email]`: is everything as it must be? One line per check: ok, warn or fail, and what to do.
 
 Exit code 0 when nothing fails, 1 when something does. No line carries a secret.
 """
@@ -16,10 +16,10 @@ from holdpoint.findings import Finding, Grade
 
 
 @click.command()
-@click.argument("part", required=False, type=click.Choice(["slack"]))
+@click.argument("part", required=False, type=click.Choice(["slack", "teams", "email"]))
 @json_option
 def doctor(*, part: str | None, as_json: bool) -> int:
-    """Check settings, Redis, policy, keys, ledger, Slack, clocks and ports; or with a PART, that part alone."""
+    """Check settings, Redis, policy, keys, ledger, Slack, Teams, e-mail, clocks and ports; or with a PART, that part alone."""
     findings = asyncio.run(_examine(part))
     healthy = not any(finding.grade is Grade.FAIL for finding in findings)
     if as_json:
@@ -37,14 +37,22 @@ async def _examine(part: str | None) -> list[Finding]:
         settings = settings_with_logs()
     except ConfigurationError as error:
         return [Finding("settings", Grade.FAIL, line, "see .env.example") for line in str(error).splitlines()]
+    from holdpoint.cli.doctor_email import examine_email  # noqa: PLC0415 - brings the bot's packages with it
     from holdpoint.cli.doctor_slack import examine_slack  # noqa: PLC0415 - the SDK takes a moment to load
+    from holdpoint.cli.doctor_teams import examine_teams  # noqa: PLC0415 - this one, too
 
     if part == "slack":
         return await examine_slack(settings)
+    if part == "teams":
+        return await examine_teams(settings)
+    if part == "email":
+        return await examine_email(settings)
     findings = [Finding("settings", Grade.OK, "every setting is valid")]
     findings.extend([finding async for finding in checks.stored(settings)])
     findings.append(await asyncio.to_thread(checks.ledger, settings))
     findings.extend(await examine_slack(settings))
+    findings.extend(await examine_teams(settings))
+    findings.extend(await examine_email(settings))
     findings.append(checks.port("gateway port", settings.gateway_host, settings.gateway_port))
     findings.append(checks.port("bot port", settings.bot_host, settings.bot_port))
     return findings

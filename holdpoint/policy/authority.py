@@ -15,6 +15,7 @@ stored. Roles do not matter here: an admin outside the groups may not decide eit
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,12 +45,12 @@ def check_not_own(hold: Hold, reviewer: Reviewer) -> None:
     Raises:
         MayNotDecide: with a sentence for the person.
     """
-    person = _same(reviewer.principal)
-    if not person:
+    if not _same(reviewer.principal):
         raise MayNotDecide("It is not known who you are, so you may not decide on this request.")
-    if person == _same(hold.requester.principal):
+    person = {_same(each) for each in (reviewer.principal, *reviewer.aliases)}
+    if _same(hold.requester.principal) in person:
         raise MayNotDecide("This is your own request; somebody else has to decide on it.")
-    if hold.requester.owner is not None and person == _same(hold.requester.owner):
+    if hold.requester.owner is not None and _same(hold.requester.owner) in person:
         raise MayNotDecide("This request was sent by an agent of yours; somebody else has to decide on it.")
     if reviewer.owner is not None:
         raise MayNotDecide("An agent's key may not decide; a person has to.")
@@ -63,7 +64,7 @@ def is_own(requester: Requester, principal: str) -> bool:
 
 def _same(principal: str) -> str:
     """Principals are lower-case already; a channel that forgot must not make two people of one."""
-    return principal.strip().casefold()
+    return unicodedata.normalize("NFKC", principal).strip().casefold()
 
 
 def _deciding_groups(requirements: Iterable[Requirement]) -> list[str]:

@@ -63,7 +63,7 @@ class Policy:
     __slots__ = (
         "_always", "_by_pattern", "_cannot_modify", "_clean", "_default", "_groups_of", "_not_inspected", "_predicates", "_rulings",
         "_uninspectable", "_views", "connections", "defaults", "groups", "masks", "roles", "routes", "second_admin",
-        "version",
+        "teams", "version",
     )  # fmt: skip  # private ones first
 
     def __init__(self, document: Document, version: int, *, default_reason: str = "No rule allows it") -> None:
@@ -75,6 +75,7 @@ class Policy:
         self.roles: Mapping[Role, frozenset[str]] = document.roles
         self.routes: tuple[Route, ...] = document.routes
         self.second_admin = document.second_admin
+        self.teams = document.teams
         self.masks = Masks(document.masks)
         self._groups_of = _groups_by_member(document.groups.values())
         self._compile_rules(document.rules)

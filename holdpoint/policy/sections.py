@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from yaml.nodes import Node
 
+from holdpoint.mailbox import mailbox
 from holdpoint.model import Connection, OnTimeout, Requirement, Risk, Role, Route, Verdict
 from holdpoint.policy.document import Defaults, Group, Issuer, Mask, Rule, TeamsTerms
 from holdpoint.policy.patterns import TextPattern, keyword, pattern
@@ -301,6 +302,8 @@ def _is_channel(reader: Reader, node: Node, text: str) -> bool:
         reader.problem(node, f"channel {text!r}: there is one web inbox: write web")
     elif kind != _Channel.WEB and not target.strip():
         reader.problem(node, f"channel {text!r} names no place: write {kind}:<id>")
+    elif kind == _Channel.EMAIL and mailbox(target) is None:
+        reader.problem(node, f"channel {text!r} is not one e-mail address: write email:team@example.com")
     else:
         return True
     return False

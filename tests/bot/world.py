@@ -185,7 +185,9 @@ def settings_for(redis_url: str, folder: Path, **changes: Any) -> Settings:
 async def running_site(redis_url: str, folder: Path, **changes: Any) -> AsyncIterator[Site]:
     """A bot on a free port, with the real clock."""
     store = await Store.open(redis_url, clock=now_ms)
-    world = await make_world(store, now_ms)
-    async with running_bot(settings_for(redis_url, folder, **changes)) as bot, aiohttp.ClientSession() as client:
-        yield Site(bot, world, client)
-    await store.aclose()
+    try:
+        world = await make_world(store, now_ms)
+        async with running_bot(settings_for(redis_url, folder, **changes)) as bot, aiohttp.ClientSession() as client:
+            yield Site(bot, world, client)
+    finally:
+        await store.aclose()

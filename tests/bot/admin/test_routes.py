@@ -107,3 +107,41 @@ async def test_a_test_says_where_and_why_and_posts_samples(world: World, run: Ru
     assert elsewhere.table is not None
     assert [row[0] for row in elsewhere.table.rows] == ["web"]
     assert not (await run("route test <!channel>")).ok
+
+
+HERE = "teams:19:a@thread.tacv2"
+
+
+async def test_a_route_is_added_from_inside_a_channel(world: World, commands: Commands) -> None:
+    ada = await world.who("ada@example.com")
+    added = await commands.run("route here contractors", ada, place=HERE)
+    assert (added.ok, added.text) == (True, f"+ contractors → {HERE}")
+    assert world.live.snapshot.routes == (Route("contractors", (HERE,)),)
+    asked = await commands.run("route here remove contractors", ada, place=HERE)
+    assert asked.confirm
+    assert not (await commands.run("route here remove contractors", ada, place="teams:19:b@thread.tacv2")).ok
+    done = await commands.run(asked.confirm, ada, place="")
+    assert (done.ok, world.live.snapshot.routes) == (True, ()), "confirmed from anywhere"
+
+
+@pytest.mark.parametrize("place", ["", "slack:D0DIRECT", "teams:", "web x", "teams:19:a b@thread.tacv2", "elsewhere"])
+@pytest.mark.parametrize("text", ["route here contractors", "route here remove contractors"])
+async def test_here_is_a_channel(world: World, commands: Commands, text: str, place: str) -> None:
+    answer = await commands.run(text, await world.who("ada@example.com"), place=place)
+    assert (answer.ok, "typed in the channel" in answer.lines[0]) == (False, True)
+    assert await world.store.config.routes() == []
+
+
+async def test_here_is_for_admins(world: World, commands: Commands) -> None:
+    assert not (await commands.run("route here contractors", await world.who("sam@example.com"), place=HERE)).ok
+
+
+async def test_a_platform_may_know_why_no_card_would_appear(world: World, commands: Commands) -> None:
+    async def why_not(channel: str) -> str:
+        return "" if channel == HERE else "It is not there."
+
+    commands.office.lookups["teams"] = why_not
+    ada = await world.who("ada@example.com")
+    assert "Note: It is not there." in (await commands.run("route add contractors teams:19:c@thread.v2", ada)).lines
+    assert not any("Note" in line for line in (await commands.run(f"route add contractors {HERE}", ada)).lines)
+    assert not any("Note" in line for line in (await commands.run("route add contractors slack:C0123ABC", ada)).lines)

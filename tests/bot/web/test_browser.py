@@ -31,7 +31,7 @@ class Person:
 
     async def sign_in(self, who: str, path: str = "/review") -> None:
         await self.page.goto(self.site.url + path)
-        await self.page.get_by_label("Reviewer key").fill(self.site.world.keys[who])
+        await self.page.get_by_label("Holdpoint key").fill(self.site.world.keys[who])
         await self.page.get_by_role("button", name="Sign in").click()
         await expect(self.page.locator("#live-word")).to_have_text("Live")
 
@@ -237,7 +237,7 @@ async def test_without_javascript_everything_can_be_decided(site: Site, browser:
     hold, other = await site.world.hold(), await site.world.hold("another password")
     plain = await new_person(site, browser, java_script_enabled=False)
     await plain.page.goto(f"{site.url}/review/{hold.id}")
-    await plain.page.get_by_label("Reviewer key").fill(site.world.keys[SAM])
+    await plain.page.get_by_label("Holdpoint key").fill(site.world.keys[SAM])
     await plain.page.get_by_role("button", name="Sign in").click()
     await expect(plain.page.locator(".countdown")).to_contain_text("left")
     await plain.page.locator("#approve").click()
@@ -259,7 +259,7 @@ async def test_a_page_survives_a_restart_of_the_bot(
         url = bot.url
         person = await new_person(site, browser)
         await person.page.goto(f"{url}/review")
-        await person.page.get_by_label("Reviewer key").fill(site.world.keys[SAM])
+        await person.page.get_by_label("Holdpoint key").fill(site.world.keys[SAM])
         await person.page.get_by_role("button", name="Sign in").click()
         await expect(person.page.locator("#live-word")).to_have_text("Live")
     await expect(person.page.locator("#live-word")).to_have_text("Reconnecting…")

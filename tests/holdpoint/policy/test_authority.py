@@ -80,6 +80,21 @@ MAY_NOT = {
         hold(SECURITY), reviewer(" Dana@Example.com", "security"),
         "This is your own request; somebody else has to decide on it.",
     ),
+    "the requester, in other code points": (
+        hold(SECURITY, requester=Requester("da\u0301na@example.com", frozenset())),
+        reviewer("d\u00e1na@example.com", "security"),
+        "This is your own request; somebody else has to decide on it.",
+    ),
+    "the requester, under another address": (
+        hold(SECURITY),
+        replace(reviewer("d.smith@example.com", "security"), aliases=frozenset({"Dana@example.com", "x@example.com"})),
+        "This is your own request; somebody else has to decide on it.",
+    ),
+    "the owner of the agent, under another address": (
+        hold(SECURITY, requester=AGENT),
+        replace(reviewer("s.smith@example.com", "security"), aliases=frozenset({"sam@example.com"})),
+        "This request was sent by an agent of yours; somebody else has to decide on it.",
+    ),
     "the agent itself": (
         hold(SECURITY, requester=AGENT), reviewer("deploy-bot", "security"),
         "This is your own request; somebody else has to decide on it.",
