@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--no-emit-index-url --no-header --extra build
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check gallery bench fmt requirements clean
+.PHONY: help setup demo test check gallery gallery-tools bench fmt requirements clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -38,6 +38,9 @@ check: $(TEST_STAMP) ## formatting, lint, types, import contracts
 
 gallery: $(TEST_STAMP) ## draw every card in every state into docs/gallery; needs node, npm, Chromium
 	@exec $(BIN)/python -m tests.gallery docs/gallery
+
+gallery-tools: $(TEST_STAMP) ## fetch what draws the cards; without it the tests of the drawn cards are skipped
+	@exec $(BIN)/python -m tests.gallery.tools
 
 bench: $(TEST_STAMP) ## measure; options in ARGS
 	@exec $(BIN)/python -m tests.bench $(ARGS)
