@@ -9,16 +9,20 @@ from typing import Any
 
 from bot.answers import Answer, Table
 from bot.cards import CardView
+from bot.dashboard import Dashboard, Overview
 from bot.inputs import editable
+from bot.teams.home import CHARACTERS, home_card
 from bot.teams.render import (
     CARD_CHARACTERS,
     Card,
     answer_card,
     ask_dialog,
     bundle_card,
+    bundle_card_for,
     card,
     card_for,
     digest_card,
+    digest_card_for,
     dm_card,
     edit_dialog,
     grant_dialog,
@@ -27,15 +31,30 @@ from bot.teams.render import (
     view_dialog,
 )
 from bot.views import BundleView, DigestView, digest_line
-from holdpoint.model import Hold, Reviewer, State
+from holdpoint.model import Hold, Reviewer, Role, State
+from holdpoint.store.cards import Failing
+from holdpoint.store.quiet import Quiet
 from tests.gallery.cases import LINK, decided, long_one, several, told, view_of, waiting
-from tests.gallery.holds import ended, pending
+from tests.gallery.holds import MINUTE, NOW, ended, pending
 from tests.gallery.tools import HERE
 
 LOOK: dict[str, Any] = json.loads((HERE / "teams_look.json").read_text())
 """Teams' light theme, as a HostConfig."""
 DANA = Reviewer("dana@example.com", frozenset({"contractors"}), frozenset(), "teams", "Dana")
 LEE = Reviewer("lee@example.com", frozenset({"sales"}), frozenset(), "teams", "Lee")
+
+DOCTOR = Answer(
+    False, ("2 things to look at.",),
+    Table(
+        ("", "part", "found", "what to do"),
+        (
+            ("ok", "redis", "answers in 1 ms, keeps what it is given", ""),
+            ("ok", "teams", "Microsoft gives the bot its token", ""),
+            ("warn", "teams group security", "security has no members", "add people to the team"),
+            ("fail", "teams:19:abc@thread.tacv2", "the app is not there", "add Holdpoint to the team or chat"),
+        ),
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +106,18 @@ def _floods() -> Iterator[TeamsPicture]:
     ids = tuple(f"h{number:02}k2m9qx4w8r3t6y1z5c0v8" for number in range(12))
     bundle = BundleView("b1", _view(pending()), ids)
     yield TeamsPicture("teams-bundle-pending", "Twelve identical requests share a card.", bundle_card(bundle))
+    own, refused = bundle_card_for(bundle, DANA), bundle_card_for(bundle, LEE, "Only security can decide on this.")
+    yield TeamsPicture("teams-bundle-for-requester", "… as who sent them sees the card in the channel.", own)
+    yield TeamsPicture("teams-bundle-for-stranger", "… and as somebody who may decide none of them.", refused)
     done = BundleView("b1", _view(ended(State.APPROVED)), (), ((State.APPROVED, 10), (State.CANCELLED, 2)))
     yield TeamsPicture("teams-bundle-decided", "What became of them.", bundle_card(done))
     lines = tuple(digest_line(_view(each)) for each in several())
     digest = digest_card(DigestView("b2", lines, f"{LINK}/review", more=14))
     yield TeamsPicture("teams-digest-pending", "A channel near its limit: many holds on one card.", digest)
+    kims = replace(lines[0], requester="kim@example.com", senders=frozenset({"kim@example.com"}))
+    some = DigestView("b2", (kims, lines[2], lines[3]), f"{LINK}/review")
+    own = digest_card_for(some, DANA, "Only security can decide on this.")
+    yield TeamsPicture("teams-digest-for-requester", "… as somebody sees it who sent what is on it.", own)
     over = tuple(digest_line(_view(replace(ended(State.APPROVED), id=each.id))) for each in several())
     digest = digest_card(DigestView("b2", over, f"{LINK}/review"))
     yield TeamsPicture("teams-digest-decided", "All of them decided.", digest)
@@ -116,4 +142,19 @@ def _answers() -> Iterator[TeamsPicture]:
     rows = (("contractors", "teams:19:abc@thread.tacv2", "command"), ("*", "web", "policy"))
     listed = Answer(True, ("Cards for contractors also go here.",), Table(("group", "channel", "from"), rows))
     yield TeamsPicture("teams-answer", "What a command answers.", answer_card(listed))
+    yield TeamsPicture(
+        "teams-answer-doctor", "`doctor`: each row of a table stands below its name.", answer_card(DOCTOR)
+    )
+    yield TeamsPicture("teams-home", "`home`, for an admin who reviews, too.", _home())
     yield TeamsPicture("teams-sample", "A sample, for `route test`.", sample_card(_view(pending())))
+
+
+def _home() -> Card:
+    """Seven wait, they sent one, and a channel does not get its cards."""
+    sam = Reviewer("sam@example.com", frozenset({"security"}), frozenset({Role.ADMIN}), "teams", "Sam")
+    queue = (view_of(pending(), limit=CHARACTERS, viewer=sam),)
+    own = (view_of(ended(State.REJECTED), limit=CHARACTERS, viewer=sam),)
+    failing = Failing("teams:19:abc@thread.tacv2", "the app was removed from the team", NOW - 2 * MINUTE)
+    overview = Overview(policy_version=7, routes=3, held=16, median_ms=95_000, failing=(failing,))
+    page = Dashboard(sam, queue, 7, own, Quiet.DECISIONS, overview, frozenset())
+    return home_card(page, url=f"{LINK}/review")

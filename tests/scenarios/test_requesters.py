@@ -76,8 +76,8 @@ async def test_a_question_is_answered_by_who_asked_the_model(world: World, chat:
         ("lee", "route list", "C0SECURITY"),
         ("lee", "route add contractors slack:C0OTHER", "Cards for contractors now go to slack:C0OTHER"),
         ("lee", "rout list", "route list"),
-        ("lee", "policy history", "version"),
-        ("sam", "help", "what it does"),
+        ("lee", "policy history", "UTC"),
+        ("sam", "help", "what waits for a decision"),
     ],
 )
 async def test_a_command_is_answered(

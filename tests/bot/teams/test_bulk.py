@@ -175,10 +175,10 @@ async def test_a_card_for_many_is_shown_without_buttons_to_who_may_decide_none_o
     bundle, _, _ = (await offered(world, holds, target=HUDDLE)).partition(" ")
     value = f"{bundle} {'0' * 64}"
     here = {"conversation": (await world.teams.activity("invoke", "ola", "huddle"))["conversation"]}
-    for key, words in (("ola", "Only security"), ("dana", "own request")):
+    for key, words in (("ola", "Only security"), ("dana", "2 of these requests are yours: others decide on them.")):
         seen = await press(world, key, message, names.REFRESH, value, changes=here)
         assert (seen.kind, seen.verbs) == ("card", [])
-        assert words in seen.texts[0]
+        assert words in seen.seen
     seen = await press(world, "sam", message, names.REFRESH, value, changes=here)
     assert names.BULK_APPROVE in seen.verbs
     data = seen.action(names.BULK_APPROVE)["data"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bot.platform import Call, MessageGone, NobodyThere, Posted, Reply
+from bot.teams.elements import MOST_BYTES, size_bytes
 from bot.teams.threads import reply_activity
 from holdpoint.errors import ChannelRefused, ChannelUnavailable
 from holdpoint.model import Mention, Requester, Risk, State
@@ -121,6 +122,24 @@ async def test_at_most_sixty_views_and_never_everybodys(here: Chain, people: Any
     activity = await bot.channel._activity(SECURITY, rendering)
     assert len(activity["attachments"][0]["content"]["refresh"]["userIds"]) == count
     assert rendering.payload["card"]["refresh"]["userIds"] == [], "the rendering itself stays what it was"
+
+
+class LongNames(Crowd):
+    async def members_of(self, _conversation: str, _principals: Sequence[str]) -> list[tuple[str, str]]:
+        return [(f"29:1{number:03}{'x' * 300}", "x") for number in range(100)]
+
+
+async def test_a_card_that_leaves_little_room_names_those_who_fit(here: Chain) -> None:
+    """Teams takes 28 KB and no more, ids included."""
+    channel = here.bots[0].channel
+    hold = await here.hold("password " + "many words " * 2_000)
+    await here.card(hold)
+    channel._people = LongNames()
+    rendering = channel.render(hold, f"teams:{SECURITY}")
+    activity = await channel._activity(SECURITY, rendering)
+    ids = activity["attachments"][0]["content"]["refresh"]["userIds"]
+    assert 10 <= len(ids) < 60
+    assert size_bytes(activity) <= MOST_BYTES
 
 
 async def test_a_deleted_card_is_posted_again_when_it_changes(here: Chain) -> None:
@@ -317,6 +336,8 @@ async def test_identical_requests_share_a_card(here: Chain) -> None:
     found = await wait_until(shared, "one card for all", every=0.02)
     assert len(found) == 1  # type: ignore[arg-type]
     assert "bulk_approve" in found[0].verbs  # type: ignore[index]
+    kim, sam = (here.teams.people[name].id for name in ("kim", "sam"))
+    assert user_ids(found[0]) == [kim, sam], "each has a view of their own"  # type: ignore[index]
     assert found[0].summary.startswith("× 4")  # type: ignore[index]
     assert len(await here.teams.cards("security")) == 1
     for hold in holds:
@@ -324,7 +345,7 @@ async def test_identical_requests_share_a_card(here: Chain) -> None:
 
     async def ended() -> bool:
         (card,) = await here.teams.cards("security")
-        return "Approved" in card.seen and "bulk_approve" not in card.verbs
+        return "Approved" in card.seen and "bulk_approve" not in card.verbs and "refresh" not in (card.card or {})
 
     await wait_until(ended, "the card shows the end", every=0.02)
 
@@ -406,6 +427,7 @@ async def test_a_card_that_should_not_be_there_is_taken_away(here: Chain) -> Non
 async def test_teams_says_nothing_of_what_stands_in_a_channel(here: Chain) -> None:
     hold = await here.hold()
     card = await here.card(hold)
+    await here.settled()
     channel = here.bots[0].channel
     place = (await here.store.cards.all(hold.id))[f"teams:{SECURITY}"]
     assert await channel.find(f"teams:{SECURITY}", intent=place.intent, since_ms=0) is None

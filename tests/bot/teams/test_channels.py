@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from bot.admin.sample import sample_view
 from bot.teams import channels as module
 from bot.teams.channels import AGAIN_MS, EVERY_MS, NOBODY_KNOWS, NOT_THERE, Channels
 from bot.teams.places import FRESH_MS
+from bot.teams.sample import TeamsSampler
 from holdpoint.errors import ChannelRefused, ChannelUnavailable
 from holdpoint.model import State
 from holdpoint.store import Store
@@ -124,6 +126,15 @@ async def test_a_team_that_gets_the_app_again_is_looked_at_again(make_world: Mak
     assert await world.store.conversations.all("teams") == []
     await world.teams.install("leads")
     await world.card(await world.hold(), "second")
+
+
+async def test_who_leaves_a_team_by_one_channel_leaves_them_all(make_world: MakeWorld) -> None:
+    world = await make_world(installed=False)
+    await world.teams.install("security")
+    await are_known(world, SECOND, LEADS)
+    removed = await world.teams.activity("installationUpdate", "lee", "security")
+    assert (await world.teams.deliver({**removed, "action": "remove"})).status == 200
+    assert await world.store.conversations.all("teams") == []
 
 
 @pytest.fixture
@@ -389,6 +400,31 @@ async def test_odd_lists_change_nothing_but_what_they_say(out: Outward) -> None:
     await out.places.has_channels(team, [{"id": LATE, "name": 5}, {"id": SECURITY, "name": " new\nname "}])
     names = {each.id: each.name for each in await out.places.all()}
     assert (names[LATE], names[SECURITY], names[GENERAL]) == ("", "Holdpoint › new name", "Holdpoint › General")
+    await out.places.learn(
+        event(
+            await out.teams.activity("message", "kim", "General"),
+            "channelRenamed",
+            channel={"id": GENERAL, "name": "Start"},
+        )
+    )
+    await out.places.has_channels(team, [{"id": GENERAL, "name": None}])
+    general = await out.places.get(GENERAL)
+    assert general is not None
+    assert general.name == "Holdpoint › Start", "the list never says what General is called"
+
+
+async def test_a_list_that_comes_after_the_app_was_removed_is_of_no_use(out: Outward) -> None:
+    team = await out.places.get(GENERAL)
+    assert team is not None
+    await out.places.forget(GENERAL)
+    await out.places.has_channels(team, [{"id": LATE, "name": "late"}])
+    assert LATE not in {each.id for each in await out.places.all()}
+
+
+async def test_a_sample_finds_its_channel(out: Outward, clock: MovingClock) -> None:
+    view = sample_view("contractors", now_ms=clock(), link_base="https://holdpoint.test")
+    await TeamsSampler(out.connector, out.channels).sample(f"teams:{SECOND}", view)
+    assert len(await out.teams.cards("second")) == 1
 
 
 async def test_a_team_that_moves_takes_its_silent_channels_along(out: Outward, clock: MovingClock) -> None:

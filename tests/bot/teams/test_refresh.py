@@ -8,7 +8,8 @@ import time
 import pytest
 
 from bot import teams as names
-from holdpoint.model import EventKind, Requester, State
+from holdpoint.model import EventKind, Hold, Requester, State
+from holdpoint.store.bundles import BundleKind
 from tests.bot.teams.conftest import MakeWorld
 from tests.bot.teams.hands import press, stored, value_of
 from tests.bot.teams.test_actions import all_drawn
@@ -16,6 +17,7 @@ from tests.bot.teams.world import World
 from tests.fakes.teams.seen import Result, Seen
 from tests.support.builders import make_decision
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
 
 LEE = Requester("lee@example.com", frozenset({"platform-leads"}), name="Lee")
 
@@ -43,6 +45,68 @@ async def test_by_itself_for_requester_and_reviewers(world: World) -> None:
     card = await world.card(hold)
     kinds = {key: (await world.user(key).open(card)).kind for key in ("dana", "sam", "kim", "ola", "lee")}
     assert kinds == {"dana": "card", "sam": "card", "kim": "card", "ola": "nothing", "lee": "nothing"}
+
+
+async def shared(world: World, count: int = 3) -> tuple[list[Hold], Seen]:
+    """Identical requests of dana's, and the card that they share."""
+    holds = [await world.hold("the same password") for _ in range(count)]
+
+    async def found() -> Seen | None:
+        cards = await world.teams.cards("security")
+        return next((card for card in cards if f"{count} identical requests: {count} wait" in card.seen), None)
+
+    return holds, await wait_until(found, "they share a card", every=0.02)
+
+
+async def test_identical_requests_show_each_what_is_theirs_by_themselves(world: World) -> None:
+    holds, card = await shared(world)
+    seen = {key: await world.user(key).open(card) for key in ("dana", "sam", "kim", "ola", "lee")}
+    kinds = {key: each.kind for key, each in seen.items()}
+    assert kinds == {"dana": "card", "sam": "card", "kim": "card", "ola": "nothing", "lee": "nothing"}
+    assert names.BULK_APPROVE in seen["sam"].verbs
+    assert seen["dana"].verbs == []
+    assert "You sent this request" in seen["dana"].seen
+    assert all(hold.id in seen["dana"].seen for hold in holds)
+    ola = await world.user("ola").refresh(card)
+    assert (ola.kind, ola.verbs, "Only security" in ola.seen) == ("card", [], True)
+    assert names.BULK_APPROVE in (await world.teams.message(card)).verbs  # everybody's card is as it was
+    pressed = await press(
+        world, "sam", card, names.BULK_APPROVE, seen["sam"].action(names.BULK_APPROVE)["data"]["hold"]
+    )
+    assert pressed.said == "3 approved."
+
+
+async def test_a_list_of_requests_shows_each_what_is_theirs(world: World) -> None:
+    holds = [await world.hold(), await world.hold(requester=LEE), await world.hold()]
+    card = await world.card(holds[0])
+    target = f"teams:{card.conversation}"
+    bundle = await world.store.bundles.make(BundleKind.DIGEST, target, hold="h" + "0" * 23, seen=None)
+    for hold in holds:
+        place = await world.store.cards.get(hold.id, target)
+        await world.store.bundles.join(bundle, target, hold=hold.id, seen=place, most=30)
+    seen = {key: await press(world, key, card, names.REFRESH, f"{bundle} x") for key in ("sam", "dana", "lee", "ola")}
+    assert {key: names.BULK_APPROVE in each.verbs for key, each in seen.items()} == {
+        "sam": True, "dana": False, "lee": False, "ola": False
+    }  # fmt: skip
+    assert "2 of these requests are yours: others decide on them. Of the others: Only security" in seen["dana"].seen
+    assert "One of these requests is yours: others decide on it. Of the others: Only security" in seen["lee"].seen
+    assert "Only security" in seen["ola"].seen
+    assert "yours" not in seen["sam"].seen + seen["ola"].seen
+    assert [(await stored(world, hold)).rev for hold in holds] == [hold.rev for hold in holds]
+
+
+@pytest.mark.promise(4)
+async def test_looking_at_what_several_requests_share_changes_nothing(world: World) -> None:
+    holds, card = await shared(world)
+    kinds = ("post", "update", "reply", "members", "pagedmembers")
+    for key in ("sam", "dana"):
+        await view_of(world, key, card)  # who they are is asked once, and remembered
+    before, revs = len(await world.teams.calls(*kinds)), [hold.rev for hold in holds]
+    for key in ("sam", "dana", "ola"):
+        await view_of(world, key, card)
+    assert [(await stored(world, hold)).rev for hold in holds] == revs
+    assert len(await world.teams.calls(*kinds)) == before
+    assert (await world.teams.message(card)).edits == card.edits
 
 
 @pytest.mark.promise(4)
