@@ -86,7 +86,7 @@ async def test_300_requests_in_a_minute_at_the_rates_of_teams(fast: Chain) -> No
         digests = [card for card in await fast.teams.cards(place) if names.BULK_APPROVE in card.verbs]
         assert digests
         assert len(found) == 300
-        assert len(await fast.teams.cards(place)) < 60, "many share a card"
+        assert len(await fast.teams.cards(place)) < len(holds) / 2, "many share a card"
     for hold in holds:
         await fast.approve(hold)
     for place in CHANNELS:
