@@ -37,6 +37,7 @@ def texts(text: str, most: int) -> list[str]:
         ("a short one", ["a short one"]),
         ("twelve chars\nand more", ["twelve chars\n", "and more"]),
         ("first line\nsecond line here", ["first line\n", "second line ", "here"]),
+        ("one two th\nx yyy", ["one two th\n", "x yyy"]),
         ("one\nmuch longer line", ["one\nmuch ", "longer line"]),
         ("words of a sentence", ["words of a ", "sentence"]),
         ("exactly heres| and on", ["exactly ", "heres| and on"]),

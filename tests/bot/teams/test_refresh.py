@@ -8,7 +8,7 @@ import time
 import pytest
 
 from bot import teams as names
-from holdpoint.model import EventKind, Hold, Requester, State
+from holdpoint.model import EventKind, Hold, Requester, Requirement, State
 from holdpoint.store.bundles import BundleKind
 from tests.bot.teams.conftest import MakeWorld
 from tests.bot.teams.hands import press, stored, value_of
@@ -19,6 +19,7 @@ from tests.support.builders import make_decision
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
+SAM = Requester("sam@example.com", frozenset({"contractors"}), name="Sam")
 LEE = Requester("lee@example.com", frozenset({"platform-leads"}), name="Lee")
 
 
@@ -77,7 +78,10 @@ async def test_identical_requests_show_each_what_is_theirs_by_themselves(world: 
 
 
 async def test_a_list_of_requests_shows_each_what_is_theirs(world: World) -> None:
-    holds = [await world.hold(), await world.hold(requester=LEE), await world.hold()]
+    """Sam and lee may each decide on some of them, but not on their own."""
+    leads = {"requirements": (Requirement("platform-leads", 1),)}
+    asked: list[tuple[Requester | None, dict[str, object]]] = [(None, leads), (LEE, {}), (None, {}), (SAM, {})]
+    holds = [await world.hold(requester=who, **evaluation) for who, evaluation in asked]
     card = await world.card(holds[0])
     target = f"teams:{card.conversation}"
     bundle = await world.store.bundles.make(BundleKind.DIGEST, target, hold="h" + "0" * 23, seen=None)
@@ -86,12 +90,14 @@ async def test_a_list_of_requests_shows_each_what_is_theirs(world: World) -> Non
         await world.store.bundles.join(bundle, target, hold=hold.id, seen=place, most=30)
     seen = {key: await press(world, key, card, names.REFRESH, f"{bundle} x") for key in ("sam", "dana", "lee", "ola")}
     assert {key: names.BULK_APPROVE in each.verbs for key, each in seen.items()} == {
-        "sam": True, "dana": False, "lee": False, "ola": False
+        "sam": True, "dana": False, "lee": True, "ola": False
     }  # fmt: skip
     assert "2 of these requests are yours: others decide on them. Of the others: Only security" in seen["dana"].seen
-    assert "One of these requests is yours: others decide on it. Of the others: Only security" in seen["lee"].seen
-    assert "Only security" in seen["ola"].seen
-    assert "yours" not in seen["sam"].seen + seen["ola"].seen
+    assert "Only platform-leads" in seen["ola"].seen
+    for key in ("sam", "lee"):
+        assert "One of these requests is yours: others decide on it." in seen[key].seen
+        assert "Of the others" not in seen[key].seen
+    assert "yours" not in seen["ola"].seen
     assert [(await stored(world, hold)).rev for hold in holds] == [hold.rev for hold in holds]
 
 
