@@ -20,7 +20,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from aiosmtplib import (
     SMTP,
@@ -93,15 +93,21 @@ class Sender:
             local_hostname=server.domain, hostname=server.host, port=server.port, timeout=COMMAND_S, start_tls=False,
             use_tls=server.security is Security.TLS, tls_context=await asyncio.to_thread(ssl.create_default_context),
         )  # fmt: skip
+        transport: asyncio.BaseTransport | None = None
         try:
             try:
                 async with asyncio.timeout(self._handshake_s):
                     await self._greet(client)
             except (SMTPException, OSError, TimeoutError) as error:
                 _not_ready(error)
+            finally:
+                transport = client.transport
             yield client
         finally:
             client.close()
+            # All is said: to close TLS alone keeps the socket open until the server has said goodbye in TLS, too.
+            if transport is not None:
+                cast("asyncio.WriteTransport", transport).abort()
 
     async def _greet(self, client: SMTP) -> None:
         await client.connect()

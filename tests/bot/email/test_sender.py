@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
+import threading
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,6 +147,36 @@ async def test_a_mail_whose_answer_is_lost_may_have_been_taken(mail_server: Fake
         await Sender(at(mail_server)).send(MAIL, to=TO)
     assert caught.value.retry_after_seconds is None
     assert len(mail_server.mails) == 1
+
+
+def test_a_connection_is_over_when_the_mail_is_although_the_server_says_no_goodbye(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that refuses the address and then reads no more: not even the end of TLS."""
+    context, public = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(public))
+    over = threading.Event()
+
+    def serve() -> None:
+        plain, _ = listener.accept()
+        with context.wrap_socket(plain, server_side=True) as client:
+            for answer in ("220 hello", "250 hello", "250 from", "550 5.1.1 nobody"):
+                client.sendall(answer.encode() + b"\r\n")
+                if not answer.startswith("550"):
+                    client.recv(1024)
+            over.wait(30)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        served = pool.submit(serve)
+        server = MailServer("127.0.0.1", listener.getsockname()[1], Security.TLS, "holdpoint@corp.test")
+        with warnings.catch_warnings(record=True) as left:
+            warnings.simplefilter("always", ResourceWarning)
+            with pytest.raises(NoMailbox):
+                asyncio.run(Sender(server).send(MAIL, to=TO))
+            gc.collect()
+        over.set()
+        served.result()
+    assert [str(warning.message) for warning in left if issubclass(warning.category, ResourceWarning)] == []
 
 
 async def test_a_server_that_says_nothing_after_the_content(mail_server: FakeMailServer) -> None:

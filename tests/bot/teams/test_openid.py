@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -233,15 +232,12 @@ async def test_a_slow_server_holds_up_nothing_else_and_not_for_long(server: KeyS
     server.gate.clear()
     keys = SigningKeys(server.url, clock=clock)
     await keys.start()
-    begun, asking, stalled = time.monotonic(), asyncio.create_task(keys.find("k1")), 0.0
-    while not asking.done():
-        before = time.monotonic()
-        await asyncio.sleep(0.01)
-        stalled = max(stalled, time.monotonic() - before)
-    with pytest.raises(NoKeys):
-        await asking
-    assert time.monotonic() - begun < openid.TIMEOUT_S + 1
-    assert stalled < 1.5
+    async with asyncio.timeout(openid.TIMEOUT_S + 10):
+        asking = asyncio.create_task(keys.find("k1"))
+        await wait_until(lambda: server.waiting, "the server was asked")
+        assert not asking.done()  # and this test goes on meanwhile
+        with pytest.raises(NoKeys):
+            await asking
     await keys.aclose()
 
 
