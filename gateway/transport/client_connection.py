@@ -45,8 +45,8 @@ class ClientConnection(asyncio.Protocol):
     """See the module. ``transport`` is None once the client is gone."""
 
     __slots__ = (
-        "_ahead", "_barren", "_current", "_headers", "_lingering", "_loop", "_parser", "_queue", "_reading", "_server",
-        "_target", "_task", "peer", "transport", "when_writable",
+        "_ahead", "_barren", "_current", "_head_size", "_headers", "_lingering", "_loop", "_parser", "_queue", "_reading",
+        "_server", "_target", "_task", "peer", "transport", "when_writable",
     )  # fmt: skip
 
     def __init__(self, server: HttpServer) -> None:
@@ -62,6 +62,7 @@ class ClientConnection(asyncio.Protocol):
         self._reading: HttpRequest | None = None  # whose body comes now
         self._target = b""
         self._headers: list[tuple[str, str]] = []
+        self._head_size = 0
         self._barren = 0  # bytes in a row that brought neither a head nor a piece of a body
         self._ahead = bytearray()
         self._lingering: asyncio.TimerHandle | None = None
@@ -110,7 +111,7 @@ class ClientConnection(asyncio.Protocol):
     # What llhttp says
 
     def on_message_begin(self) -> None:
-        self._target, self._headers = b"", []
+        self._target, self._headers, self._head_size = b"", [], 0
 
     def on_url(self, piece: bytes) -> None:
         self._target += piece
@@ -120,7 +121,10 @@ class ClientConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._reading is not None:
             return  # a trailer: nothing here asks for one, and none is passed on
+        self._head_size += len(name) + len(value)
         if len(name) + len(value) > _LONGEST_FIELD or len(self._headers) >= _MOST_FIELDS:
+            raise _Refused(400)
+        if self._head_size > _LONGEST_HEAD:
             raise _Refused(400)
         if _CONTROL.search(value):
             raise _Refused(400)
@@ -273,6 +277,8 @@ def _check(request: HttpRequest, *, upgrade: bool) -> None:
         raise _Refused(400)
     if not request.target.startswith("/") or not request.target.isascii() or not request.target.isprintable():
         raise _Refused(400)
+    if "#" in request.target:
+        raise _Refused(400)  # a fragment is no part of a target (RFC 9112, 3.2): readers differ on where the path ends
     if len(lengths) > 1 or (lengths and (codings or not (lengths[0].isascii() and lengths[0].isdigit()))):
         raise _Refused(400)
     if codings and (len(codings) > 1 or codings[0].lower() != "chunked" or request.version != "1.1"):
