@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import http
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway.transport import BodyBroken, BodyTooLarge, BodyTooSlow, ClientGone
@@ -33,7 +34,7 @@ class HttpRequest:
 
     __slots__ = (
         "_broken", "_connection", "_fields", "_pieces", "_size", "_waiter", "_when_lost", "keep_alive", "method",
-        "path", "peer", "query", "target", "version", "whole",
+        "path", "peer", "query", "stopped", "target", "version", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +54,7 @@ class HttpRequest:
         self.keep_alive = keep_alive
         self.peer = connection.peer
         self.whole = False  # all of it has arrived
+        self.stopped = False
         self._connection = connection
         self._fields = fields
         self._pieces: list[bytes] = []
@@ -72,6 +74,10 @@ class HttpRequest:
     def headers(self, name: str) -> list[str]:
         wanted = name.lower()
         return [value for field, value in self._fields if field == wanted]
+
+    def arrived(self) -> bytes:
+        pieces = self._pieces
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def on_disconnect(self, callback: Callable[[], object] | None) -> None:
         self._when_lost = callback
@@ -189,6 +195,27 @@ class HttpReply:
         self._send(self._framed(data) + b"0\r\n\r\n" if self._chunked else self._framed(data))
         self.ended = True
         if self._connection.when_writable is not None:
+            await self._drain()
+
+    def send(self, data: bytes) -> bool:
+        self._send(self._framed(data))
+        return self._connection.when_writable is None
+
+    def finish(self, data: bytes) -> None:
+        connection = self._connection
+        with suppress(ClientGone):
+            self._send(self._framed(data) + b"0\r\n\r\n" if self._chunked else self._framed(data))
+            self.ended = True
+        if connection.when_writable is not None:
+            self.hand_over(self._drained())
+        else:
+            connection.answered()
+
+    def hand_over(self, rest: Awaitable[None]) -> None:
+        self._connection.wait_for(rest)
+
+    async def _drained(self) -> None:
+        with suppress(ClientGone):
             await self._drain()
 
     def abort(self) -> None:

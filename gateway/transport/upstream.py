@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from functools import cached_property
 from urllib.parse import urlsplit
 
-from gateway.transport import UpstreamUnreachable
-from gateway.transport.upstream_connection import UpstreamAnswer
+from gateway.transport import Answer, Asked, UpstreamUnreachable
+from gateway.transport.upstream_connection import UpstreamConnection
 from gateway.transport.upstream_pool import Pool
 
 _MOST_TARGETS = 10_000
@@ -34,18 +34,21 @@ class HttpUpstream:
 
     async def send(
         self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, *, fresh: bool
-    ) -> UpstreamAnswer:
+    ) -> Answer:
         pool, start = self._targets.get((method, url)) or self._target(method, url)
-        lines = [f"{name}: {value}" for name, value in headers]
-        if body:
-            lines.append(f"content-length: {len(body)}")
-        if fresh:
-            lines.append("connection: close")
-        if not "".join(lines).isprintable():  # a line break in one would be another header
-            raise UpstreamUnreachable("the connection's credential cannot be sent as a header")
-        head = start + "\r\n".join(lines) + "\r\n\r\n"
+        head = _head(start, headers, body, last=fresh)
         connection = await pool.take(fresh=fresh)
-        return await connection.ask(head.encode(), body, bodiless=method == "HEAD")
+        return await connection.ask(head, body, bodiless=method == "HEAD")
+
+    def try_send(
+        self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, asked: Asked
+    ) -> UpstreamConnection | None:
+        found = self._targets.get((method, url))
+        connection = found[0].take_kept() if found is not None else None
+        if found is None or connection is None:
+            return None
+        connection.begin(_head(found[1], headers, body, last=False), body, asked, bodiless=method == "HEAD")
+        return connection
 
     async def aclose(self) -> None:
         for pool in self._pools.values():
@@ -84,3 +87,15 @@ class HttpUpstream:
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
         return context
+
+
+def _head(start: str, headers: Iterable[tuple[str, str]], body: bytes, *, last: bool) -> bytes:
+    """The head of a request; ``last`` closes the connection behind it."""
+    lines = [f"{name}: {value}" for name, value in headers]
+    if body:
+        lines.append(f"content-length: {len(body)}")
+    if last:
+        lines.append("connection: close")
+    if not "".join(lines).isprintable():  # a line break in one would be another header
+        raise UpstreamUnreachable("the connection's credential cannot be sent as a header")
+    return (start + "\r\n".join(lines) + "\r\n\r\n").encode()
