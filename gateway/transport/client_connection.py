@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, cast
 import httptools
 import orjson
 
-from gateway.transport.messages import HttpReply, HttpRequest
+from gateway.transport.messages import Fields, HttpReply, HttpRequest
 
 if TYPE_CHECKING:
     from gateway.transport.server import HttpServer
@@ -47,8 +47,9 @@ class ClientConnection(asyncio.Protocol):
     """See the module. ``transport`` is None once the client is gone."""
 
     __slots__ = (
-        "_ahead", "_barren", "_current", "_head_size", "_headers", "_lingering", "_loop", "_parser", "_queue", "_reading", "_reply",
-        "_proxied", "_server", "_target", "_task", "peer", "transport", "when_writable",
+        "_ahead", "_barren", "_current", "_field_count", "_fields", "_head_size", "_lingering", "_loop", "_parser",
+        "_proxied", "_queue", "_reading", "_reply", "_server", "_target", "_task", "peer", "transport",
+        "when_writable",
     )  # fmt: skip
 
     def __init__(self, server: HttpServer, peer: str) -> None:
@@ -65,7 +66,8 @@ class ClientConnection(asyncio.Protocol):
         self._task: asyncio.Future[None] | None = None  # what is awaited for it, if anything is
         self._reading: HttpRequest | None = None  # whose body comes now
         self._target = b""
-        self._headers: list[tuple[str, str]] = []
+        self._fields: Fields = {}
+        self._field_count = 0
         self._head_size = 0
         self._barren = 0  # bytes in a row that brought neither a head nor a piece of a body
         self._ahead = bytearray()
@@ -114,7 +116,7 @@ class ClientConnection(asyncio.Protocol):
     # What llhttp says
 
     def on_message_begin(self) -> None:
-        self._target, self._headers, self._head_size = b"", [], 0
+        self._target, self._fields, self._field_count, self._head_size = b"", {}, 0, 0
 
     def on_url(self, piece: bytes) -> None:
         self._target += piece
@@ -124,19 +126,27 @@ class ClientConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._reading is not None:
             return  # a trailer: nothing here asks for one, and none is passed on
-        self._head_size += len(name) + len(value)
-        if len(name) + len(value) > _LONGEST_FIELD or len(self._headers) >= _MOST_FIELDS:
+        size = len(name) + len(value)
+        self._head_size += size
+        self._field_count += 1
+        if size > _LONGEST_FIELD or self._field_count > _MOST_FIELDS or self._head_size > _LONGEST_HEAD:
             raise _Refused(400)
-        if self._head_size > _LONGEST_HEAD:
+        text = value.decode("utf-8", "surrogateescape")
+        if not text.isprintable() and _CONTROL.search(value):
             raise _Refused(400)
-        if _CONTROL.search(value):
-            raise _Refused(400)
-        self._headers.append((name.decode("ascii").lower(), value.decode("utf-8", "surrogateescape")))
+        fields, field = self._fields, name.decode("ascii").lower()
+        before = fields.get(field)
+        if before is None:
+            fields[field] = text
+        elif isinstance(before, str):
+            fields[field] = [before, text]
+        else:
+            before.append(text)
 
     def on_headers_complete(self) -> None:
         parser = self._parser
         request = HttpRequest(
-            self, parser.get_method().decode(), self._target.decode("latin-1"), self._headers,
+            self, parser.get_method().decode(), self._target.decode("latin-1"), self._fields,
             version=parser.get_http_version(), keep_alive=parser.should_keep_alive(),
         )  # fmt: skip
         _check(request, upgrade=parser.should_upgrade())

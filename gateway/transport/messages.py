@@ -18,6 +18,9 @@ _DIGITS = re.compile(r"[0-9]{1,15}")
 _STATUS_LINES: dict[int, str] = {}
 
 
+Fields = dict[str, str | list[str]]
+
+
 def _status_line(status: int) -> str:
     line = _STATUS_LINES.get(status)
     if line is None:
@@ -30,7 +33,7 @@ def _status_line(status: int) -> str:
 
 
 class HttpRequest:
-    """See `gateway.transport.Request`. ``fields`` are names in lower case with their values, as they came."""
+    """See `gateway.transport.Request`. ``fields``: name in lower case → its value, or all of them when it is repeated."""
 
     __slots__ = (
         "_broken", "_connection", "_fields", "_pieces", "_size", "_waiter", "_when_lost", "keep_alive", "method",
@@ -42,7 +45,7 @@ class HttpRequest:
         connection: ClientConnection,
         method: str,
         target: str,
-        fields: list[tuple[str, str]],
+        fields: Fields,
         *,
         version: str,
         keep_alive: bool,
@@ -69,11 +72,15 @@ class HttpRequest:
 
     def header(self, name: str) -> str | None:
         wanted = name.lower()
-        return next((value for field, value in self._fields if field == wanted), None)
+        values = self._fields.get(wanted)
+        return values if values is None or isinstance(values, str) else values[0]
 
     def headers(self, name: str) -> list[str]:
         wanted = name.lower()
-        return [value for field, value in self._fields if field == wanted]
+        values = self._fields.get(wanted)
+        if values is None:
+            return []
+        return [values] if isinstance(values, str) else values
 
     def arrived(self) -> bytes:
         pieces = self._pieces
