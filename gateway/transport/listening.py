@@ -64,9 +64,7 @@ class PathSocket:
         self._lock = Lock(path.with_name(f"{path.name}.lock"))
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            if not self._lock.take() or _answers(path):
-                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-            _remove(path)
+            self._claim()
             self.socket.bind(str(path))
             path.chmod(mode)  # it does not listen yet, so nobody came in before
         except BaseException:
@@ -74,6 +72,12 @@ class PathSocket:
             self._lock.release()
             raise
         _unblocked(self.socket)
+
+    def _claim(self) -> None:
+        """Take the path, and what an earlier process left there out of the way."""
+        if not self._lock.take() or _answers(self.path):
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        _remove(self.path)
 
     def close(self) -> None:
         """Take the file away; the lock, kept until then, says that it is ours."""

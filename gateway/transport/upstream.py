@@ -15,6 +15,7 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from gateway.transport import Answer, Asked, UpstreamUnreachable
+from gateway.transport.tls import upstream_context
 from gateway.transport.upstream_connection import UpstreamConnection
 from gateway.transport.upstream_pool import Pool
 
@@ -25,7 +26,16 @@ _KEEP_S = 4.0  # below the five seconds after which uvicorn, and with it most mo
 class HttpUpstream:
     """See `gateway.transport.Upstream`."""
 
-    def __init__(self, *, connect_timeout_s: float, read_timeout_s: float, keep_s: float = _KEEP_S) -> None:
+    def __init__(
+        self,
+        *,
+        connect_timeout_s: float,
+        read_timeout_s: float,
+        keep_s: float = _KEEP_S,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """``tls`` is for https; None: the system's authorities, and no certificate of one's own."""
+        self._own_tls = tls
         self._keep_s = keep_s
         self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
@@ -84,9 +94,7 @@ class HttpUpstream:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        context.set_alpn_protocols(["http/1.1"])
-        return context
+        return self._own_tls or upstream_context(None, None, None)
 
 
 def _head(start: str, headers: Iterable[tuple[str, str]], body: bytes, *, last: bool) -> bytes:
