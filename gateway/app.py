@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from gateway.access import AccessLog
 from gateway.evaluate import Evaluator
 from gateway.forward import Forwarder
 from gateway.grants import Grants
@@ -128,6 +129,7 @@ async def running_gateway(
         status = StatusPages(store=store, live=live, numbers=await _numbers(metrics, worker, stack))
         evaluator = Evaluator()
         stack.callback(evaluator.close)
+        access = AccessLog() if settings.access_log else None
         proxy = Proxy(
             live=live,
             evaluator=evaluator,
@@ -140,8 +142,15 @@ async def running_gateway(
             metrics=metrics,
             clock=clock,
             settings=settings,
+            access=access,
         )
-        server = HttpServer(place.sockets, proxy.handle, write_timeout_s=settings.write_timeout_s, door=place.door)
+        server = HttpServer(
+            place.sockets,
+            proxy.handle,
+            write_timeout_s=settings.write_timeout_s,
+            door=place.door,
+            watcher=access,
+        )
         stack.push_async_callback(server.aclose, settings.drain_s)
         await waiting.start(place.name)
         stack.push_async_callback(waiting.stop)

@@ -23,6 +23,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from gateway.accepted import accepted
+from gateway.access import AccessLog
 from gateway.evaluate import Evaluator
 from gateway.exchange import Exchange, new_request_id
 from gateway.forward import Forwarder
@@ -70,6 +71,7 @@ class Proxy:
         metrics: Metrics,
         clock: Clock,
         settings: Settings,
+        access: AccessLog | None = None,
     ) -> None:
         self._live = live
         self._identifier = Identifier()
@@ -85,10 +87,13 @@ class Proxy:
         self._metrics = metrics
         self._clock = clock
         self._settings = settings
+        self._access = access
 
     def handle(self, request: Request, reply: Reply) -> Awaitable[None] | None:
         """Take one request: what is to be awaited for its answer; None when the fast lane brings it. Never raises."""
         exchange = Exchange(request, reply, new_request_id())
+        if self._access is not None:
+            self._access.began(exchange)
         if not request.whole or not self._live.is_fresh or self._is_own(request.path):
             return self._guard(exchange, self._route, exchange)
         try:
@@ -164,6 +169,7 @@ class Proxy:
         if evaluation.edits:
             query = _modified(query, evaluation)
         exchange.stream = query.stream
+        exchange.verdict = evaluation.verdict
         return query, evaluation
 
     async def _act(self, exchange: Exchange, snapshot: Snapshot, query: Query, evaluation: Evaluation) -> None:
@@ -218,6 +224,7 @@ class Proxy:
     async def _pass(self, exchange: Exchange) -> None:
         """A known, harmless request: it has no body to inspect, and is recorded like any other."""
         self._metrics.requests[exchange.connection.name, Verdict.ALLOW] += 1
+        exchange.verdict = Verdict.ALLOW
         await self._journal.write(exchange, EventKind.REQUEST_ALLOWED, None, None)
         await self._forward_allowed(exchange, b"")
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, cast
 import httptools
 import orjson
 
+from gateway.transport.counted import CountedReply
 from gateway.transport.messages import Fields, HttpReply, HttpRequest
 
 if TYPE_CHECKING:
@@ -197,6 +198,8 @@ class ClientConnection(asyncio.Protocol):
         request, reply = self._current, self._reply
         self._current = self._reply = self._task = None
         if request is not None and reply is not None:
+            if isinstance(reply, CountedReply):
+                self._server.tell_answered(request, reply)
             self._finish(request, reply)
 
     def close(self) -> None:
@@ -296,6 +299,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _say(self, status: str, error: dict[str, str], header: str) -> None:
         """A last answer that no route gave."""
+        self._server.tell_refused(self.peer, int(status[:3]))
         if self.transport is None or self.transport.is_closing():
             return
         body = orjson.dumps({"error": {**error, "param": None}})

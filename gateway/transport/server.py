@@ -18,6 +18,7 @@ from gateway.transport import Serve
 from gateway.transport.accepting import Acceptor
 from gateway.transport.addresses import TrustedProxies
 from gateway.transport.client_connection import ClientConnection
+from gateway.transport.counted import CountedReply, Watcher
 from gateway.transport.forwarded import client_behind
 from gateway.transport.listening import bound
 from gateway.transport.messages import HttpReply, HttpRequest
@@ -58,6 +59,7 @@ class HttpServer:
         write_timeout_s: float,
         idle_s: float = _IDLE_S,
         door: Door = _OPEN_DOOR,
+        watcher: Watcher | None = None,
     ) -> None:
         """The sockets are the server's from here on; `start_accepting` lets clients in.
 
@@ -68,6 +70,7 @@ class HttpServer:
         self.write_timeout_s = write_timeout_s
         self._idle_s = idle_s
         self._door = door
+        self._watcher = watcher
         self.stopping = False
         self.host, self.port = "", 0
         if sockets[0].family != socket.AF_UNIX:
@@ -138,7 +141,17 @@ class HttpServer:
 
     def reply(self, connection: ClientConnection, request: HttpRequest) -> HttpReply:
         """What the request is answered with."""
-        return HttpReply(connection, request)
+        return HttpReply(connection, request) if self._watcher is None else CountedReply(connection, request)
+
+    def tell_answered(self, request: HttpRequest, reply: CountedReply) -> None:
+        """Nothing is left to do for a request whose answer was counted."""
+        if self._watcher is not None:
+            self._watcher.answered(request, reply)
+
+    def tell_refused(self, peer: str, status: int) -> None:
+        """What came from ``peer`` never reached the route."""
+        if self._watcher is not None:
+            self._watcher.refused(peer, status)
 
     def waits(self, connection: ClientConnection) -> None:
         """``connection`` has a while from now on to bring the head of a request."""
