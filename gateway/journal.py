@@ -49,7 +49,7 @@ class Journal:
             connection=exchange.connection.name,
             environment=exchange.connection.environment,
             address=exchange.request.peer,
-            method=exchange.request.method,
+            method=exchange.endpoint.method or exchange.request.method,
             target=exchange.endpoint.target or exchange.request.path[:_LONGEST_TARGET],
             digest=digest_of(exchange, query.body if query is not None else b""),
             query=query,
@@ -101,7 +101,7 @@ def digest_of(exchange: Exchange, body: bytes) -> str:
     """The digest of the request with ``body``."""
     return canonical.digest(
         connection=exchange.connection.name,
-        method=exchange.request.method,
+        method=exchange.endpoint.method or exchange.request.method,  # what is forwarded, also for a HEAD
         target=exchange.endpoint.target,
         body=body,
     )
