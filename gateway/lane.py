@@ -75,8 +75,10 @@ class Passage:
         if error is not None:
             raise error
         transfer, forwarder, request = self._transfer, self._lane.forwarder, self._exchange.request
+        if request.disconnected:
+            raise ClientGone
         transfer.started = self._lane.loop.time()
-        self._call = None if request.disconnected else forwarder.try_send(transfer, self._answered)
+        self._call = forwarder.try_send(transfer, self._answered)
         if self._call is None:
             self._hand_over(forwarder.carry_on, transfer)
         else:
