@@ -83,7 +83,7 @@ async def running_gateway(
     """
     _allow_many_connections()
     async with AsyncExitStack() as stack:
-        place = stack.enter_context(taken(settings, worker))
+        place, tls = stack.enter_context(taken(settings, worker)), upstream_tls(settings)
         store = await Store.from_settings(settings, clock=clock)
         stack.push_async_callback(store.aclose)
         died = asyncio.Event()
@@ -100,7 +100,7 @@ async def running_gateway(
         upstream = HttpUpstream(
             connect_timeout_s=settings.upstream_connect_timeout_s,
             read_timeout_s=settings.upstream_read_timeout_s,
-            tls=upstream_tls(settings),
+            tls=tls,
         )
         stack.push_async_callback(upstream.aclose)
         waiting = Waiting(

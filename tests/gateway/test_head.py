@@ -23,7 +23,7 @@ async def test_the_same_head_and_no_body(path: str, world: World, model: Model) 
 
     model.behave = behave
     async with world.http.get(f"{world.gateway.url}{path}", headers=world.headers()) as answer:
-        body, length = await answer.read(), answer.headers["content-length"]
+        expected, length, body = answer.status, answer.headers["content-length"], await answer.read()
     async with raw_client(world.port) as client:
         await client.send(head(path, world.key) + head("/metrics", world.key))
         status, headers = await client.head()
