@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import stat
 import struct
@@ -160,9 +159,17 @@ def path() -> Iterator[Path]:
         yield Path(folder) / "g.sock"
 
 
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def left_in(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir()]
+
+
 async def test_a_unix_socket(path: Path) -> None:
     place = PathSocket(path, 0o620)
-    assert stat.S_IMODE(os.stat(path).st_mode) == 0o620
+    assert mode_of(path) == 0o620
     async with serving(Door(proxies=TrustedProxies("unix:")), [place.socket]):
         with pytest.raises(OSError, match="in use"):
             PathSocket(path, 0o600)
@@ -173,7 +180,7 @@ async def test_a_unix_socket(path: Path) -> None:
             assert await answer(client) == seen
             writer.close()
     place.close()
-    assert os.listdir(path.parent) == ["g.sock.lock"]
+    assert left_in(path.parent) == ["g.sock.lock"]
 
 
 def test_what_a_killed_process_left_is_replaced_and_what_is_somebody_elses_is_not(path: Path) -> None:

@@ -93,7 +93,9 @@ def test_garbage_is_never_an_exception_and_never_an_address(header: str, values:
     assert found is None or normalised(found) == found
 
 
-@given(st.text(alphabet='for=",;\\[]:. \t10_', max_size=80), st.ip_addresses(v=4).filter(lambda a: str(a) not in PROXIES))
+@given(
+    st.text(alphabet='for=",;\\[]:. \t10_', max_size=80), st.ip_addresses(v=4).filter(lambda a: str(a) not in PROXIES)
+)
 def test_what_the_client_wrote_before_changes_nothing(junk: str, client: object) -> None:
     assert client_behind(NEAR, "x-forwarded-for", [f"{junk}, {client}"], PROXIES) == str(client)
     assert client_behind(NEAR, "forwarded", [junk, f"for={client}"], PROXIES) == str(client)
