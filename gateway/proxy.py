@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import replace
-from typing import assert_never
+from typing import NoReturn, assert_never
 
 from gateway.accepted import accepted
 from gateway.access import AccessLog
@@ -28,7 +28,7 @@ from gateway.evaluate import Evaluator
 from gateway.exchange import Exchange, new_request_id
 from gateway.forward import Forwarder
 from gateway.grants import Grants
-from gateway.guard import Guard
+from gateway.guard import Guard, attempt
 from gateway.held import Held, Wait
 from gateway.holds import PREFIX, HoldsResource
 from gateway.identify import Identifier
@@ -96,24 +96,26 @@ class Proxy:
             self._access.began(exchange)
         if not request.whole or not self._live.is_fresh or self._is_own(request.path):
             return self._guard(exchange, self._route, exchange)
-        try:
-            snapshot = self._identify(exchange)
-            self._find_endpoint(exchange, snapshot)
-            raw = arrived_body(exchange, self._settings)
-            if raw is None:
-                return self._guard(exchange, self._pass, exchange)
-            query = exchange.protocol.parse(exchange.connection.name, exchange.endpoint, raw)
-            if snapshot.policy.is_large(query):
-                return self._guard(exchange, self._evaluate, exchange, snapshot, query)
-            evaluation = snapshot.policy.evaluate(query, exchange.requester, self._clock())
-            query, evaluation = self._judged(exchange, snapshot, query, evaluation)
-            if evaluation.verdict in _PASSES:
-                exchange.modified = bool(evaluation.edits)
-                self._lane.start(exchange, query, evaluation)
-                return None
-            return self._guard(exchange, self._act, exchange, snapshot, query, evaluation)
-        except Exception as error:  # noqa: BLE001 - raised again where it is caught
-            return self._guard(exchange, self._turn_away, exchange, error)
+        going, error = attempt(self._begin, exchange)
+        return going if error is None else self._guard(exchange, self._turn_away, exchange, error)
+
+    def _begin(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Everything up to the verdict, at once; then the fast lane, or what is to be awaited."""
+        snapshot = self._identify(exchange)
+        self._find_endpoint(exchange, snapshot)
+        raw = arrived_body(exchange, self._settings)
+        if raw is None:
+            return self._guard(exchange, self._pass, exchange)
+        query = exchange.protocol.parse(exchange.connection.name, exchange.endpoint, raw)
+        if snapshot.policy.is_large(query):
+            return self._guard(exchange, self._evaluate, exchange, snapshot, query)
+        evaluation = snapshot.policy.evaluate(query, exchange.requester, self._clock())
+        query, evaluation = self._judged(exchange, snapshot, query, evaluation)
+        if evaluation.verdict in _PASSES:
+            exchange.modified = bool(evaluation.edits)
+            self._lane.start(exchange, query, evaluation)
+            return None
+        return self._guard(exchange, self._act, exchange, snapshot, query, evaluation)
 
     async def _route(self, exchange: Exchange) -> None:
         """The same, step by step, for what has to wait: for a look at Redis, or for the rest of the body."""
@@ -155,7 +157,11 @@ class Proxy:
             evaluation = await self._evaluator.evaluate_large(policy, query, exchange.requester, now_ms)
         else:
             evaluation = policy.evaluate(query, exchange.requester, now_ms)
-        going = self._act(exchange, snapshot, *self._judged(exchange, snapshot, query, evaluation))
+        try:
+            query, evaluation = self._judged(exchange, snapshot, query, evaluation)
+        except Refusal as refusal:
+            await self._turn_away(exchange, refusal)
+        going = self._act(exchange, snapshot, query, evaluation)
         del snapshot, policy, query, evaluation
         await going
 
@@ -186,7 +192,7 @@ class Proxy:
             case _:
                 assert_never(evaluation.verdict)
 
-    async def _turn_away(self, exchange: Exchange, error: Exception) -> None:
+    async def _turn_away(self, exchange: Exchange, error: Exception) -> NoReturn:
         """Raise ``error``; a refusal of somebody who is known only once it is on the record."""
         if isinstance(error, Refusal) and exchange.key:
             await self._journal.refused(exchange, error)
