@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import http
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway.transport import BodyBroken, BodyTooLarge, BodyTooSlow, ClientGone
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _STATUS_LINES: dict[int, str] = {}
+
+
+Fields = dict[str, str | list[str]]
 
 
 def _status_line(status: int) -> str:
@@ -29,11 +33,11 @@ def _status_line(status: int) -> str:
 
 
 class HttpRequest:
-    """See `gateway.transport.Request`. ``fields`` are names in lower case with their values, as they came."""
+    """See `gateway.transport.Request`. ``fields``: name in lower case → its value, or all of them when it is repeated."""
 
     __slots__ = (
         "_broken", "_connection", "_fields", "_pieces", "_size", "_waiter", "_when_lost", "keep_alive", "method",
-        "path", "peer", "query", "target", "version", "whole",
+        "path", "peer", "query", "stopped", "target", "version", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -41,7 +45,7 @@ class HttpRequest:
         connection: ClientConnection,
         method: str,
         target: str,
-        fields: list[tuple[str, str]],
+        fields: Fields,
         *,
         version: str,
         keep_alive: bool,
@@ -53,6 +57,7 @@ class HttpRequest:
         self.keep_alive = keep_alive
         self.peer = connection.peer
         self.whole = False  # all of it has arrived
+        self.stopped = False
         self._connection = connection
         self._fields = fields
         self._pieces: list[bytes] = []
@@ -67,11 +72,19 @@ class HttpRequest:
 
     def header(self, name: str) -> str | None:
         wanted = name.lower()
-        return next((value for field, value in self._fields if field == wanted), None)
+        values = self._fields.get(wanted)
+        return values if values is None or isinstance(values, str) else values[0]
 
     def headers(self, name: str) -> list[str]:
         wanted = name.lower()
-        return [value for field, value in self._fields if field == wanted]
+        values = self._fields.get(wanted)
+        if values is None:
+            return []
+        return [values] if isinstance(values, str) else values
+
+    def arrived(self) -> bytes:
+        pieces = self._pieces
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def on_disconnect(self, callback: Callable[[], object] | None) -> None:
         self._when_lost = callback
@@ -189,6 +202,27 @@ class HttpReply:
         self._send(self._framed(data) + b"0\r\n\r\n" if self._chunked else self._framed(data))
         self.ended = True
         if self._connection.when_writable is not None:
+            await self._drain()
+
+    def send(self, data: bytes) -> bool:
+        self._send(self._framed(data))
+        return self._connection.when_writable is None
+
+    def finish(self, data: bytes) -> None:
+        connection = self._connection
+        with suppress(ClientGone):
+            self._send(self._framed(data) + b"0\r\n\r\n" if self._chunked else self._framed(data))
+            self.ended = True
+        if connection.when_writable is not None:
+            self.hand_over(self._drained())
+        else:
+            connection.answered()
+
+    def hand_over(self, rest: Awaitable[None]) -> None:
+        self._connection.wait_for(rest)
+
+    async def _drained(self) -> None:
+        with suppress(ClientGone):
             await self._drain()
 
     def abort(self) -> None:
