@@ -126,7 +126,8 @@ async def running_gateway(
             clock=clock,
             settings=settings,
         )
-        status = StatusPages(store=store, live=live, numbers=await _numbers(metrics, worker, stack))
+        siblings = Siblings(worker, metrics) if worker is not None else None
+        status = StatusPages(store=store, live=live, numbers=siblings.render if siblings is not None else _own(metrics))
         evaluator = Evaluator()
         stack.callback(evaluator.close)
         access = AccessLog() if settings.access_log else None
@@ -155,6 +156,9 @@ async def running_gateway(
         await waiting.start(place.name)
         stack.push_async_callback(waiting.stop)
         await server.start_accepting()
+        if siblings is not None:  # last: a worker is up once it has taken its predecessor's place, and clients
+            stack.push_async_callback(siblings.stop)
+            await siblings.start()
         try:
             yield Gateway(url=place.url, name=place.name, metrics=metrics, died=died)
         finally:
@@ -167,18 +171,13 @@ async def running_gateway(
                     await recorder.settled()
 
 
-async def _numbers(metrics: Metrics, worker: Worker | None, stack: AsyncExitStack) -> Callable[[], Awaitable[bytes]]:
-    """Who knows what `/metrics` says."""
-    if worker is None:
+def _own(metrics: Metrics) -> Callable[[], Awaitable[bytes]]:
+    """What `/metrics` says of a process that has no siblings."""
 
-        async def own() -> bytes:
-            return metrics.render()
+    async def render() -> bytes:
+        return metrics.render()
 
-        return own
-    siblings = Siblings(worker, metrics)
-    stack.push_async_callback(siblings.stop)
-    await siblings.start()
-    return siblings.render
+    return render
 
 
 def _allow_many_connections() -> None:

@@ -78,7 +78,7 @@ async def numbers(url: str) -> str:
 
 
 async def all_are_up(url: str) -> None:
-    """Also those that did not answer when the first one was ready."""
+    """Also those that did not answer when the first one was ready: each takes clients, and has retired its predecessor."""
 
     async def look() -> bool:
         return len(re.findall(r'^holdpoint_worker_up\{worker="\d"\} 1$', await numbers(url), re.MULTILINE)) == 3
@@ -127,6 +127,7 @@ async def test_a_killed_worker_comes_back_and_its_hold_is_kept(installation: Ins
         await asking
     await wait_until(lambda: len(set(workers(gateway)) - set(before)) == 3, "all workers are new", seconds=20)
     await wait_until(gateway.is_ready, "the gateway is ready again", seconds=20)
+    await all_are_up(gateway.url)  # before, a killed one may still be taken for alive, and keeps its hold
     again = asyncio.ensure_future(ask_anew(gateway.url, key, RISKY))  # comes back to its hold, in a new worker
 
     async def nobody_was_asked_twice() -> bool:
@@ -140,6 +141,7 @@ async def test_a_killed_worker_comes_back_and_its_hold_is_kept(installation: Ins
 
 async def test_one_worker_is_away(installation: Installation) -> None:
     gateway = installation.gateway
+    await all_are_up(gateway.url)
     frozen = psutil.Process(workers(gateway)[0])
     frozen.suspend()
 

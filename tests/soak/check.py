@@ -112,41 +112,45 @@ def _hold(hold: Hold, model: Model) -> Iterable[str]:
 
 async def ledger(installation: Installation, holds_: list[Hold], model: Model) -> list[str]:
     """The chain verifies, every release and end of a hold is told once, and nothing reached the model unrecorded."""
-    records = await _records(installation, holds_)
+    held = {"held", "rejected", "left"}
+    passed = {(kind, number) for kind, number in model.arrived if kind not in held}
+    records = await _records(installation, holds_, passed)
     found = []
-    kinds: Counter[tuple[str, str]] = Counter()
-    allowed: set[tuple[str, int]] = set()
-    for record in records:
-        kinds[_hold_of(record), record["kind"]] += 1
-        mark = MARK.search(json.dumps(record).encode())
-        if record["kind"] == "request.allowed" and mark is not None:
-            allowed.add((mark[1].decode(), int(mark[2])))
+    kinds = Counter((_hold_of(record), record["kind"]) for record in records)
     for hold in holds_:
         told = {kind: kinds[hold.id, kind] for kind in ("hold.created", f"hold.{hold.state}")}
         found += [f"hold {hold.id}: {count} records of {kind}" for kind, count in told.items() if count != 1]
         if kinds[hold.id, "hold.released"] > min(1, kinds[hold.id, "hold.approved"]):
             found.append(f"hold {hold.id}: released without an approval, or twice")
-    held = {"held", "rejected", "left"}
-    found += [f"{kind} {n}: no record" for kind, n in model.arrived if kind not in held and (kind, n) not in allowed]
+    found += [f"{kind} {number}: no record" for kind, number in passed - _allowed(records)]
     verified = await asyncio.to_thread(installation.audit, "verify")
     if verified.returncode != 0:
         found.append(f"audit verify: {verified.stdout[-500:]}{verified.stderr[-500:]}")
     return found
 
 
-async def _records(installation: Installation, holds_: list[Hold]) -> list[dict[str, str]]:
-    """Everything in the ledger, once the end of every hold is in it."""
+async def _records(
+    installation: Installation, holds_: list[Hold], passed: set[tuple[str, int]]
+) -> list[dict[str, str]]:
+    """Everything in the ledger, once the end of every hold is in it, and every request that ``passed`` without one."""
     ended = {(hold.id, f"hold.{hold.state}") for hold in holds_}
     latest: list[dict[str, str]] = []
 
     async def complete() -> bool:
         out = (await asyncio.to_thread(installation.audit, "export")).stdout
         latest[:] = [json.loads(line) for line in out.splitlines()]
-        return ended <= {(_hold_of(record), record["kind"]) for record in latest}
+        told = {(_hold_of(record), record["kind"]) for record in latest}
+        return ended <= told and passed <= _allowed(latest)
 
     with suppress(AssertionError):  # the caller says what is missing
         await wait_until(complete, "the ledger has all", seconds=_SETTLED_WITHIN_S)
     return latest
+
+
+def _allowed(records: Iterable[dict[str, str]]) -> set[tuple[str, int]]:
+    """The marks of the requests that were allowed."""
+    texts = (json.dumps(record).encode() for record in records if record["kind"] == "request.allowed")
+    return {(mark[1].decode(), int(mark[2])) for mark in map(MARK.search, texts) if mark is not None}
 
 
 def _hold_of(record: dict[str, str]) -> str:
