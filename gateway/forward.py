@@ -68,12 +68,13 @@ class Forwarder:
     async def carry_on(self, transfer: Transfer, answer: Answer | None = None) -> None:
         """`forward` from where ``transfer`` stands; without ``answer`` nothing was sent yet. Raises as `forward`."""
         try:
-            with _leaving_with_the_client(transfer.exchange.request, transfer.job):
-                if answer is None:
-                    answer = await self._send(transfer)
-                try:
+            try:
+                with _leaving_with_the_client(transfer.exchange.request, transfer.job):
+                    if answer is None:
+                        answer = await self._send(transfer)
                     await self._pass_on(transfer, answer)
-                finally:
+            finally:
+                if answer is not None:
                     answer.close()
         except (UpstreamError, ClientGone) as error:
             await self.broke_off(transfer, error)
@@ -195,7 +196,7 @@ def _outcome_lost(transfer: Transfer) -> Refusal:
 
 
 class _InterruptedByLeaving:
-    """Interrupt whatever is awaited inside when the client goes; then it is `ClientGone` that comes out."""
+    """Interrupt whatever is awaited inside when the client goes; then, or when it is gone, it is `ClientGone`."""
 
     __slots__ = ("_left", "_request", "_task")
 
@@ -208,6 +209,8 @@ class _InterruptedByLeaving:
         self._left = False
 
     def __enter__(self) -> None:
+        if self._request.disconnected:  # an interruption now would hit what is awaited after the block
+            raise ClientGone
         self._request.on_disconnect(self._leave)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -45,17 +45,17 @@ class Recorder:
         self._wanted: asyncio.Future[None] | None = None
         self._unsettled: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Semaphore(_SETTLE_AT_ONCE)
+        self._ended = False
 
     def start(self) -> None:
         """Begin to write."""
-        self._tasks.start("record", self._run())
+        self._tasks.start("record", self._run_to_the_end())
 
     async def stop(self) -> None:
         """Write nothing more. Whoever still waits gets `StoreUnavailable`."""
         await self._settling.aclose()
         await self._tasks.aclose()
-        while self._queue:
-            self._queue.popleft()[1](_not_written())
+        self._end()
 
     async def settled(self) -> None:
         """Return once nothing is left to settle."""
@@ -77,6 +77,9 @@ class Recorder:
 
         It must not raise.
         """
+        if self._ended:
+            asyncio.get_running_loop().call_soon(done, _not_written())
+            return
         self._queue.append((entry, done))
         if self._wanted is not None and not self._wanted.done():
             self._wanted.set_result(None)
@@ -89,6 +92,18 @@ class Recorder:
         task = self._settling.start(f"settle {what}", self._settle(what, write))
         self._unsettled.add(task)
         task.add_done_callback(self._unsettled.discard)
+
+    async def _run_to_the_end(self) -> None:
+        try:
+            await self._run()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        """Nobody records any more: who waits, or still comes, hears it at once; else the gateway could not stop."""
+        self._ended = True
+        while self._queue:
+            self._queue.popleft()[1](_not_written())
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -167,6 +167,9 @@ class Upstream(Protocol):
         """`send` without waiting, over a kept connection; None, and nothing was sent, when there is none that is good.
 
         ``asked`` is called once, later, with the answer when its head is there, or with what went wrong.
+
+        Raises:
+            UpstreamUnreachable: a header cannot be sent; nothing was.
         """
 
     async def send(

@@ -214,7 +214,8 @@ class ClientConnection(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
         if self._task is not None:
-            self._task.cancel()
+            # Later, because what has not begun would not even tidy up.
+            self._loop.call_soon(self._task.cancel)
 
     # The rest is private
 

@@ -54,10 +54,13 @@ class HttpUpstream:
         self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, asked: Asked
     ) -> UpstreamConnection | None:
         found = self._targets.get((method, url))
-        connection = found[0].take_kept() if found is not None else None
-        if found is None or connection is None:
+        if found is None:
             return None
-        connection.begin(_head(found[1], headers, body, last=False), body, asked, bodiless=method == "HEAD")
+        pool, start = found
+        head = _head(start, headers, body, last=False)  # first: it may raise, and a connection that was taken is lost
+        connection = pool.take_kept()
+        if connection is not None:
+            connection.begin(head, body, asked, bodiless=method == "HEAD")
         return connection
 
     async def aclose(self) -> None:

@@ -227,3 +227,26 @@ async def test_stopping_closes_idle_connections_and_ends_with_the_running_answer
         status, headers = await busy.head()
         assert (status, headers["connection"]) == (200, "close")
         await closing
+
+
+async def test_who_is_cut_in_the_moment_of_a_hand_over_still_tidies_up() -> None:
+    ended: list[str] = []
+
+    async def rest() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("tidied up")
+
+    def serve(request: Request, reply: Reply) -> None:
+        reply.hand_over(rest())
+        for connection in tuple(server._connections):
+            connection.cut()
+
+    server = await HttpServer.open("127.0.0.1", 0, serve, write_timeout_s=0.3)
+    await server.start_accepting()
+    async with raw_client(server.port) as client:
+        await client.send(get("/"))
+        assert await client.rest() == b""
+    await server.aclose(1)
+    assert ended == ["tidied up"]
