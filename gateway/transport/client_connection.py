@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import struct
 from collections import deque
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 import httptools
@@ -34,6 +37,7 @@ _UNREAD = 256 * 1024  # bytes of a body that nobody has read yet, above which th
 _AHEAD = 64 * 1024  # bytes that came after the request that is being answered
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # but for the tab
 _RETRY_AFTER_S = 2  # what a client is told for which there is no room
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: do not send what is left, and close with RST instead of FIN
 _LINGER_S = 2.0  # how long the rest of a refused body is read and dropped, so that the client sees the refusal
 
 
@@ -207,12 +211,28 @@ class ClientConnection(asyncio.Protocol):
         if self.transport is not None:
             self.transport.close()
 
+    def break_off(self, reply: HttpReply) -> None:
+        """Without the end of ``reply``, so that nobody takes it for whole."""
+        if reply.open_ended and not reply.ended:
+            self.drop(reply)
+        else:
+            self.close()
+
+    def drop(self, reply: HttpReply | None) -> None:
+        """At once, whatever of ``reply`` is not sent yet, and so that nobody takes that for its end."""
+        if self.transport is None:
+            return
+        own = self.transport.get_extra_info("socket")
+        if reply is not None and reply.open_ended and own is not None and own.family != socket.AF_UNIX:
+            with suppress(OSError):  # a Unix socket has no other end than this
+                own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.transport.abort()
+
     def cut(self) -> None:
         """At once, and whoever works on an answer is interrupted."""
         if self._current is not None:
             self._current.stopped = True
-        if self.transport is not None:
-            self.transport.abort()
+        self.drop(self._reply)
         if self._task is not None:
             # Later, because what has not begun would not even tidy up.
             self._loop.call_soon(self._task.cancel)
@@ -262,7 +282,7 @@ class ClientConnection(asyncio.Protocol):
         if self.transport is None:
             self._server.done(self)
         elif not reply.ended:
-            self.close()
+            self.break_off(reply)
         elif not request.whole:
             self._linger()
         elif not reply.keep_alive or self._server.stopping:

@@ -158,7 +158,7 @@ class HttpRequest:
 class HttpReply:
     """See `gateway.transport.Reply`. ``keep_alive``: whether another request may follow once it has ``ended``."""
 
-    __slots__ = ("_chunked", "_connection", "_head", "_request", "ended", "keep_alive", "started")
+    __slots__ = ("_chunked", "_connection", "_head", "_request", "ended", "keep_alive", "open_ended", "started")
 
     def __init__(self, connection: ClientConnection, request: HttpRequest) -> None:
         self._connection = connection
@@ -168,6 +168,7 @@ class HttpReply:
         self.started = False
         self.ended = False
         self.keep_alive = request.keep_alive
+        self.open_ended = False  # the end of the connection is its only end, as HTTP/1.0 has it
 
     def start(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         request = self._request
@@ -185,6 +186,7 @@ class HttpReply:
                 lines.append("transfer-encoding: chunked")
             else:
                 self.keep_alive = False
+                self.open_ended = True
         if not self.keep_alive:
             lines.append("connection: close")
         elif request.version == "1.0":
@@ -227,7 +229,7 @@ class HttpReply:
 
     def abort(self) -> None:
         self.keep_alive = False
-        self._connection.close()
+        self._connection.break_off(self)
 
     def _framed(self, data: bytes) -> bytes:
         if self._request.method == "HEAD":
@@ -254,8 +256,7 @@ class HttpReply:
                 await asyncio.shield(waiter)
         except TimeoutError:
             self.keep_alive = False
-            if self._connection.transport is not None:
-                self._connection.transport.abort()
+            self._connection.drop(self)
             raise ClientGone from None
         if self._connection.transport is None:
             raise ClientGone
