@@ -23,7 +23,19 @@ def test_the_example_of_the_docs_passes_its_own_tests() -> None:
     sorted(
         {*parse._FIELDS, *rules._FIELDS, *when._FIELDS, *when._TEXT_FIELDS, *own_tests._REQUEST, *own_tests._EXPECT}
         | {*Verdict, *Risk, *OnTimeout, "roles", "over", "under", "missing", "days", "between", "zone"}
-        | {"upstream", "protocol", "environment", "credential", "members", "slack_usergroup", "teams_team", "entra_group", "claims", "guests", "tenants"}
+        | {
+            "upstream",
+            "protocol",
+            "environment",
+            "credential",
+            "members",
+            "slack_usergroup",
+            "teams_team",
+            "entra_group",
+            "claims",
+            "guests",
+            "tenants",
+        }
     ),
 )
 def test_every_field_and_word_stands_in_the_docs(name: str) -> None:
