@@ -13,11 +13,13 @@ TEST_STAMP := $(VENV)/.test-$(shell cat requirements-test.txt pyproject.toml | c
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 THIS := $(INSTALL) --no-index --no-build-isolation --no-deps --editable .
 
+PEERS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/holdpoint-bench
+
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --extra build
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check gallery gallery-tools bench fmt requirements clean
+.PHONY: help setup demo test check gallery gallery-tools bench bench-peers soak fmt requirements clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -44,6 +46,14 @@ gallery-tools: $(TEST_STAMP) ## fetch what draws the cards; without it the tests
 
 bench: $(TEST_STAMP) ## measure; options in ARGS
 	@exec $(BIN)/python -m tests.bench $(ARGS)
+
+bench-peers: ## install LiteLLM's proxy and Portkey's gateway for `make bench`, outside the tree; needs npm
+	$(PYTHON) -m venv "$(PEERS)/litellm"
+	"$(PEERS)/litellm/bin/pip" install --quiet 'litellm[proxy]'
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$(PEERS)/portkey" @portkey-ai/gateway
+
+soak: $(TEST_STAMP) ## mixed load while gateways are killed; half an hour, or ARGS="--minutes 5 --seed 7"
+	@exec $(BIN)/python -m tests.soak $(ARGS)
 
 fmt: $(TEST_STAMP) ## format the code and fix what the linter can fix
 	$(BIN)/ruff format .

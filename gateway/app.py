@@ -11,25 +11,26 @@ import contextlib
 import gc
 import logging
 import resource
-import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from gateway.access import AccessLog
 from gateway.evaluate import Evaluator
 from gateway.forward import Forwarder
 from gateway.grants import Grants
 from gateway.held import Held
 from gateway.holds import HoldsResource
 from gateway.journal import Journal
+from gateway.place import Worker, taken, upstream_tls
 from gateway.proxy import Proxy
 from gateway.record import Recorder
+from gateway.siblings import Siblings
 from gateway.status import StatusPages
 from gateway.transport.server import HttpServer
 from gateway.transport.upstream import HttpUpstream
 from gateway.wait import Waiting
 from holdpoint.clock import Clock, now_ms
-from holdpoint.errors import ConfigurationError
 from holdpoint.live import Live
 from holdpoint.metrics import Metrics
 from holdpoint.settings import Settings
@@ -53,8 +54,8 @@ class Gateway:
     died: asyncio.Event
 
 
-async def run(settings: Settings, *, clock: Clock = now_ms) -> None:
-    """Run until SIGTERM or SIGINT.
+async def run(settings: Settings, *, clock: Clock = now_ms, worker: Worker | None = None) -> None:
+    """Run until SIGTERM or SIGINT, alone or as one of several workers.
 
     Raises:
         ConfigurationError: the address is in use or cannot be used, or a setting is wrong.
@@ -62,7 +63,7 @@ async def run(settings: Settings, *, clock: Clock = now_ms) -> None:
         RuntimeError: a background task died; the log says which and why.
     """
     with stop_signals() as stop:
-        async with running_gateway(settings, clock=clock) as gateway:
+        async with running_gateway(settings, clock=clock, worker=worker) as gateway:
             _log.info("gateway listens", extra={"url": gateway.url, "gateway": gateway.name})
             gc.collect()
             gc.freeze()
@@ -72,7 +73,9 @@ async def run(settings: Settings, *, clock: Clock = now_ms) -> None:
 
 
 @asynccontextmanager
-async def running_gateway(settings: Settings, *, clock: Clock = now_ms) -> AsyncIterator[Gateway]:
+async def running_gateway(
+    settings: Settings, *, clock: Clock = now_ms, worker: Worker | None = None
+) -> AsyncIterator[Gateway]:
     """A gateway that serves inside the block, and is drained and stopped at its end.
 
     Raises:
@@ -80,6 +83,7 @@ async def running_gateway(settings: Settings, *, clock: Clock = now_ms) -> Async
     """
     _allow_many_connections()
     async with AsyncExitStack() as stack:
+        place, tls = stack.enter_context(taken(settings, worker)), upstream_tls(settings)
         store = await Store.from_settings(settings, clock=clock)
         stack.push_async_callback(store.aclose)
         died = asyncio.Event()
@@ -94,7 +98,9 @@ async def running_gateway(settings: Settings, *, clock: Clock = now_ms) -> Async
         stack.push_async_callback(recorder.stop)
         recorder.start()
         upstream = HttpUpstream(
-            connect_timeout_s=settings.upstream_connect_timeout_s, read_timeout_s=settings.upstream_read_timeout_s
+            connect_timeout_s=settings.upstream_connect_timeout_s,
+            read_timeout_s=settings.upstream_read_timeout_s,
+            tls=tls,
         )
         stack.push_async_callback(upstream.aclose)
         waiting = Waiting(
@@ -104,7 +110,7 @@ async def running_gateway(settings: Settings, *, clock: Clock = now_ms) -> Async
             heartbeat_every_s=settings.heartbeat_every_s,
             on_death=on_death,
         )
-        metrics = Metrics()
+        metrics = Metrics(worker=str(worker.number) if worker is not None else "")
         metrics.waiting = lambda: len(waiting)
         metrics.policy_version = lambda: live.snapshot.policy.version
         forwarder = Forwarder(upstream, recorder, metrics, settings)
@@ -120,9 +126,11 @@ async def running_gateway(settings: Settings, *, clock: Clock = now_ms) -> Async
             clock=clock,
             settings=settings,
         )
-        status = StatusPages(store=store, live=live, metrics=metrics)
+        siblings = Siblings(worker, metrics) if worker is not None else None
+        status = StatusPages(store=store, live=live, numbers=siblings.render if siblings is not None else _own(metrics))
         evaluator = Evaluator()
         stack.callback(evaluator.close)
+        access = AccessLog() if settings.access_log else None
         proxy = Proxy(
             live=live,
             evaluator=evaluator,
@@ -135,15 +143,24 @@ async def running_gateway(settings: Settings, *, clock: Clock = now_ms) -> Async
             metrics=metrics,
             clock=clock,
             settings=settings,
+            access=access,
         )
-        server = await _open(settings, proxy)
+        server = HttpServer(
+            place.sockets,
+            proxy.handle,
+            write_timeout_s=settings.write_timeout_s,
+            door=place.door,
+            watcher=access,
+        )
         stack.push_async_callback(server.aclose, settings.drain_s)
-        name = f"{socket.gethostname()}:{server.port}"
-        await waiting.start(name)
+        await waiting.start(place.name)
         stack.push_async_callback(waiting.stop)
         await server.start_accepting()
+        if siblings is not None:  # last: a worker is up once it has taken its predecessor's place, and clients
+            stack.push_async_callback(siblings.stop)
+            await siblings.start()
         try:
-            yield Gateway(url=f"http://{_in_url(server.host)}:{server.port}", name=name, metrics=metrics, died=died)
+            yield Gateway(url=place.url, name=place.name, metrics=metrics, died=died)
         finally:
             status.draining = True
             await server.stop_accepting()
@@ -154,20 +171,13 @@ async def running_gateway(settings: Settings, *, clock: Clock = now_ms) -> Async
                     await recorder.settled()
 
 
-async def _open(settings: Settings, proxy: Proxy) -> HttpServer:
-    where = f"HOLDPOINT_GATEWAY_HOST/PORT: cannot listen on {settings.gateway_host}:{settings.gateway_port}"
-    try:
-        return await HttpServer.open(
-            settings.gateway_host, settings.gateway_port, proxy.handle, write_timeout_s=settings.write_timeout_s
-        )
-    except OSError as error:
-        raise ConfigurationError(f"{where}: {error.strerror or type(error).__name__}") from None
+def _own(metrics: Metrics) -> Callable[[], Awaitable[bytes]]:
+    """What `/metrics` says of a process that has no siblings."""
 
+    async def render() -> bytes:
+        return metrics.render()
 
-def _in_url(host: str) -> str:
-    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - not bound here, but shown
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host
+    return render
 
 
 def _allow_many_connections() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gateway.protocols import DEFAULT, Endpoint, Protocol
 from gateway.transport import Reply, Request
-from holdpoint.model import Connection, Requester, State
+from holdpoint.model import Connection, Requester, State, Verdict
 
 NOBODY = Requester("", frozenset())
 NOWHERE = Connection("", "", "openai", "")
@@ -41,6 +41,7 @@ class Exchange:
     stream: bool = False  # the client asked for a stream
     hold: str | None = None
     state: State | None = None
+    verdict: Verdict | None = None
     modified: bool = False
     grant: str = ""  # the standing approval by which it passes
     events: bool = False  # the reply has begun as a stream of events, so an error can be told in it

@@ -4,44 +4,26 @@
 
     send ─▶ head ─▶ piece ─▶ piece ─▶ … ─▶ last piece ─▶ finish (record) ─▶ last piece and end to the client
 
-The end is not sent before ``finish`` has recorded what became of the request. Streams of events pass at once; any
-other answer is held back up to a bound, because half of it is of no use, and whole it can still become a clean error.
-A client that is gone ends the call; but the answer to a released hold is read on up to what can be kept, so that the
-client finds it when it comes back: its approval is spent.
+The end is not sent before ``finish`` has recorded what became of the request. A client that is gone ends the call; but
+the answer to a released hold is read on up to what can be kept, so that the client finds it when it comes back: its
+approval is spent. `gateway.lane` goes the same way by callbacks, and hands over to this coroutine where it cannot.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 from gateway import headers
 from gateway.exchange import Exchange
 from gateway.record import Recorder
-from gateway.transport import Answer, ClientGone, Request, Upstream, UpstreamBroken, UpstreamError, UpstreamSilent
+from gateway.transfer import Job, Transfer
+from gateway.transport import Answer, Asked, Call, ClientGone, Request, Upstream, UpstreamError, UpstreamSilent
 from holdpoint.errors import Refusal, StoreUnavailable
 from holdpoint.metrics import Metrics
 from holdpoint.model import Outcome, RefusalCode, State
 from holdpoint.settings import Settings, resolve_credential
 from holdpoint.store import StoredResponse
-
-_HELD_BACK = 256 * 1024
-_LONGEST_ERROR = 64 * 1024
-
-Finish = Callable[[Outcome, StoredResponse | None], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What is forwarded. ``finish`` records the outcome; ``held`` says that an approval was spent on it."""
-
-    target: str
-    body: bytes
-    finish: Finish
-    held: bool
 
 
 class Forwarder:
@@ -52,12 +34,27 @@ class Forwarder:
         self._recorder = recorder
         self._metrics = metrics
         self._keep_bytes = settings.record_response_bytes
+        self._loop = asyncio.get_running_loop()
 
     def check(self, exchange: Exchange) -> None:
         """Refuse while nothing is lost yet: the connection's credential must be there."""
         reference = exchange.connection.credential
         if reference is not None and resolve_credential(reference) is None:
             raise Refusal(RefusalCode.UNAVAILABLE, "The connection's credential is not configured.", status=503)
+
+    def transfer(self, exchange: Exchange, job: Job) -> Transfer:
+        """What ``job`` needs to be forwarded."""
+        return Transfer(exchange, job, keep_bytes=self._keep_bytes, started=self._loop.time())
+
+    def try_send(self, transfer: Transfer, asked: Asked) -> Call | None:
+        """`Upstream.try_send` for ``transfer``."""
+        method, url, fields = _question(transfer)
+        return self._upstream.try_send(method, url, fields, transfer.job.body, asked)
+
+    def answered(self, transfer: Transfer) -> None:
+        """The head of the answer is there: count how long it took."""
+        elapsed = self._loop.time() - transfer.started
+        self._metrics.upstream_seconds[transfer.exchange.connection.name].observe(elapsed)
 
     async def forward(self, exchange: Exchange, job: Job) -> None:
         """Send ``job`` and pass the answer on; returns when the client has its end.
@@ -66,67 +63,130 @@ class Forwarder:
             Refusal: the model did not answer as it should, or the record could not be written.
             ClientGone: the client went; what became of the request is recorded.
         """
-        transfer = _Transfer(exchange, job, self._keep_bytes)
+        await self.carry_on(self.transfer(exchange, job))
+
+    async def carry_on(self, transfer: Transfer, answer: Answer | None = None) -> None:
+        """`forward` from where ``transfer`` stands; without ``answer`` nothing was sent yet. Raises as `forward`."""
         try:
-            with _leaving_with_the_client(exchange.request, job):
-                answer = await self._send(exchange, job)
-                try:
-                    last = await transfer.run(answer)
-                finally:
+            try:
+                with _leaving_with_the_client(transfer.exchange.request, transfer.job):
+                    if answer is None:
+                        answer = await self._send(transfer)
+                    await self._pass_on(transfer, answer)
+            finally:
+                if answer is not None:
                     answer.close()
-        except UpstreamError as error:
-            raise await self._failed(transfer, error) from None
-        except ClientGone:
-            await self._finish(transfer, "the client left")
-            raise
+        except (UpstreamError, ClientGone) as error:
+            await self.broke_off(transfer, error)
         except asyncio.CancelledError:
             await self._finish(transfer, "the gateway stopped")
             raise
         await self._finish(transfer)
-        await transfer.end(last)
+        await self._end(transfer)
 
-    async def _send(self, exchange: Exchange, job: Job) -> Answer:
-        connection = exchange.connection
-        secret = resolve_credential(connection.credential) if connection.credential is not None else None
-        fields = headers.to_model(
-            exchange.request,
-            exchange.protocol,
-            credential=secret.get_secret_value() if secret is not None else None,
-            stream=exchange.stream,
-            has_body=bool(job.body),
-        )
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        url = connection.upstream.rstrip("/") + job.target
-        answer = await self._upstream.send(exchange.endpoint.method, url, fields, job.body, fresh=job.held)
-        self._metrics.upstream_seconds[connection.name].observe(loop.time() - started)
+    async def broke_off(self, transfer: Transfer, error: Exception) -> None:
+        """Record why the answer does not come to its end, when it is the client or the model. Always raises.
+
+        Raises:
+            Refusal: the model did not answer as it should.
+            Exception: any other ``error`` itself.
+        """
+        if isinstance(error, UpstreamError):
+            await self._finish(transfer, str(error))
+            raise _no_answer(transfer, error) from None
+        if isinstance(error, ClientGone):
+            stopped = transfer.exchange.request.stopped
+            await self._finish(transfer, "the gateway stopped" if stopped else "the client left")
+        raise error
+
+    async def unrecorded(self, transfer: Transfer, outcome: Outcome) -> None:
+        """The outcome is not in Redis: it will be, and the answer goes nowhere. Raises the `Refusal` that says so."""
+        self._settle(transfer, outcome, None)
+        raise _outcome_lost(transfer)
+
+    async def _send(self, transfer: Transfer) -> Answer:
+        method, url, fields = _question(transfer)
+        answer = await self._upstream.send(method, url, fields, transfer.job.body, fresh=transfer.job.held)
+        self.answered(transfer)
         return answer
 
-    async def _finish(self, transfer: _Transfer, error: str = "") -> None:
+    async def _pass_on(self, transfer: Transfer, answer: Answer) -> None:
+        """Everything but the last piece, which ``transfer`` keeps."""
+        if transfer.begun:
+            await self._write(transfer, b"")  # until the client has taken what it was sent before
+        else:
+            transfer.begin(answer)
+        while not transfer.done:
+            piece = await answer.read()
+            ready = transfer.take(piece, ended=answer.ended)
+            if ready:
+                await self._write(transfer, ready)
+
+    async def _write(self, transfer: Transfer, ready: bytes) -> None:
+        if transfer.gone:
+            return
+        reply = transfer.exchange.reply
+        try:
+            if not reply.started:
+                transfer.start(whole=False)
+            await reply.write(ready)
+        except ClientGone:
+            if not transfer.job.held:
+                raise
+            transfer.gone = True
+
+    async def _end(self, transfer: Transfer) -> None:
+        """The last piece, now that the outcome is recorded."""
+        if transfer.gone:
+            raise ClientGone
+        reply = transfer.exchange.reply
+        if not reply.started:
+            transfer.start(whole=True)
+        await reply.end(transfer.last)
+
+    async def _finish(self, transfer: Transfer, error: str = "") -> None:
         """Record the outcome; when Redis is away, later, and the client is told that something is wrong."""
-        outcome, response = transfer.outcome(error)
+        outcome, response = transfer.outcome(error, self._loop.time())
         job = transfer.job
         try:
             await job.finish(outcome, response)
         except StoreUnavailable:
-            self._recorder.settle("an outcome", lambda: job.finish(outcome, response))
+            self._settle(transfer, outcome, response)
             if not error:
                 raise _outcome_lost(transfer) from None
         if job.held:
             transfer.exchange.state = State.FAILED if error else State.COMPLETED
 
-    async def _failed(self, transfer: _Transfer, error: UpstreamError) -> Refusal:
-        await self._finish(transfer, str(error))
-        held = transfer.job.held
-        return Refusal(
-            RefusalCode.UNAVAILABLE,
-            f"{str(error)[0].upper()}{str(error)[1:]}.",
-            status=504 if isinstance(error, UpstreamSilent) else 502,
-            retry=not held,
-        )
+    def _settle(self, transfer: Transfer, outcome: Outcome, response: StoredResponse | None) -> None:
+        finish = transfer.job.finish
+        self._recorder.settle("an outcome", lambda: finish(outcome, response))
 
 
-def _outcome_lost(transfer: _Transfer) -> Refusal:
+def _question(transfer: Transfer) -> tuple[str, str, list[tuple[str, str]]]:
+    """Method, URL and headers of what the model is sent."""
+    exchange, job = transfer.exchange, transfer.job
+    connection = exchange.connection
+    secret = resolve_credential(connection.credential) if connection.credential is not None else None
+    fields = headers.to_model(
+        exchange.request,
+        exchange.protocol,
+        credential=secret.get_secret_value() if secret is not None else None,
+        stream=exchange.stream,
+        has_body=bool(job.body),
+    )
+    return exchange.endpoint.method, connection.upstream.rstrip("/") + job.target, fields
+
+
+def _no_answer(transfer: Transfer, error: UpstreamError) -> Refusal:
+    return Refusal(
+        RefusalCode.UNAVAILABLE,
+        f"{str(error)[0].upper()}{str(error)[1:]}.",
+        status=504 if isinstance(error, UpstreamSilent) else 502,
+        retry=not transfer.job.held,
+    )
+
+
+def _outcome_lost(transfer: Transfer) -> Refusal:
     return Refusal(
         RefusalCode.UNAVAILABLE,
         "The model answered, but the answer could not be recorded, so it is not passed on.",
@@ -136,7 +196,7 @@ def _outcome_lost(transfer: _Transfer) -> Refusal:
 
 
 class _InterruptedByLeaving:
-    """Interrupt whatever is awaited inside when the client goes; then it is `ClientGone` that comes out."""
+    """Interrupt whatever is awaited inside when the client goes; then, or when it is gone, it is `ClientGone`."""
 
     __slots__ = ("_left", "_request", "_task")
 
@@ -149,6 +209,8 @@ class _InterruptedByLeaving:
         self._left = False
 
     def __enter__(self) -> None:
+        if self._request.disconnected:  # an interruption now would hit what is awaited after the block
+            raise ClientGone
         self._request.on_disconnect(self._leave)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -163,132 +225,3 @@ class _InterruptedByLeaving:
 
 def _leaving_with_the_client(request: Request, job: Job) -> AbstractContextManager[None]:
     return nullcontext() if job.held else _InterruptedByLeaving(request)
-
-
-class _Transfer:
-    """One answer on its way."""
-
-    def __init__(self, exchange: Exchange, job: Job, keep_bytes: int) -> None:
-        self.exchange = exchange
-        self.job = job
-        self._keep_bytes = keep_bytes
-        self._started = asyncio.get_running_loop().time()
-        self._digest = hashlib.sha256()
-        self._kept: list[bytes] = []
-        self._size = 0
-        self._status = 0
-        self._headers: list[tuple[str, str]] = []
-        self._content_type = ""
-        self._gone = False
-
-    async def run(self, answer: Answer) -> bytes:
-        """Pass on everything but the last piece, which is returned."""
-        self._status = answer.status
-        self._headers = headers.to_client(answer.headers, held=self.job.held)
-        self._content_type = next((value for name, value in self._headers if name == "content-type"), "").lower()
-        self._check(answer)
-        if self.exchange.events and not self._is_stream_of_events():
-            return await self._translate(answer)
-        if self._is_stream_of_events():
-            return await self._pass_events(answer)
-        return await self._hold_back(answer)
-
-    async def end(self, last: bytes) -> None:
-        """The last piece, now that the outcome is recorded."""
-        if self._gone:
-            raise ClientGone
-        if not self.exchange.reply.started:
-            self._start([("content-length", str(len(last)))] if self._status not in (204, 304) else [])
-        await self.exchange.reply.end(last)
-
-    def outcome(self, error: str) -> tuple[Outcome, StoredResponse | None]:
-        """What became of the request so far, and the whole answer when it is small enough to keep."""
-        raw = b"".join(self._kept)
-        summary = self.exchange.protocol.summarise(self._content_type, raw)
-        outcome = Outcome(
-            status=self._status,
-            digest=self._digest.hexdigest(),
-            text=summary.text[: self._keep_bytes],
-            prompt_tokens=summary.prompt_tokens,
-            completion_tokens=summary.completion_tokens,
-            duration_ms=int((asyncio.get_running_loop().time() - self._started) * 1000),
-            size_bytes=self._size,
-            error=error,
-        )
-        whole = not error and self._size <= self._keep_bytes and self.job.held
-        return outcome, StoredResponse(self._status, tuple(self._headers), raw) if whole else None
-
-    def _is_stream_of_events(self) -> bool:
-        return self._content_type.startswith("text/event-stream")
-
-    def _check(self, answer: Answer) -> None:
-        if answer.status in (401, 407):
-            raise UpstreamBroken("the model did not accept the gateway's credential")
-        if 300 <= answer.status < 400:
-            raise UpstreamBroken("the model answered with a redirect")
-        if self.exchange.stream and answer.status == 200 and not self._is_stream_of_events():
-            raise UpstreamBroken("the model was asked for a stream and answered with something else")
-
-    async def _pass_events(self, answer: Answer) -> bytes:
-        """Each piece goes on at once, but for what clients take for the end."""
-        waiting = b""
-        while True:
-            piece = await self._read(answer)
-            if answer.ended:
-                return waiting + piece
-            if waiting or self.exchange.protocol.is_last_piece(piece):
-                waiting += piece
-                if len(waiting) <= _HELD_BACK:
-                    continue
-                piece, waiting = waiting, b""
-            await self._write(piece)
-
-    async def _hold_back(self, answer: Answer) -> bytes:
-        """Everything that is no stream is kept until it is whole, or large."""
-        waiting: list[bytes] = []
-        size = 0
-        while True:
-            piece = await self._read(answer)
-            waiting.append(piece)
-            size += len(piece)
-            if answer.ended:
-                return b"".join(waiting)
-            if size > _HELD_BACK:
-                await self._write(b"".join(waiting))
-                waiting, size = [], 0
-
-    async def _translate(self, answer: Answer) -> bytes:
-        """The client has had the head of a stream, and the model answers with an error: tell it as an event."""
-        raw = b""
-        while not answer.ended and len(raw) < _LONGEST_ERROR:
-            raw += await self._read(answer)
-        return self.exchange.protocol.translate_error(self.exchange.endpoint, self._status, raw)
-
-    async def _read(self, answer: Answer) -> bytes:
-        piece = await answer.read()
-        self._digest.update(piece)
-        self._size += len(piece)
-        if self._size <= self._keep_bytes:
-            self._kept.append(piece)
-        elif self._gone:
-            raise UpstreamBroken("the client left, and the answer is too large to keep")
-        return piece
-
-    async def _write(self, piece: bytes) -> None:
-        if self._gone or not piece:
-            return
-        try:
-            if not self.exchange.reply.started:
-                self._start()
-            await self.exchange.reply.write(piece)
-        except ClientGone:
-            if not self.job.held:
-                raise
-            self._gone = True
-
-    def _start(self, more: list[tuple[str, str]] | None = None) -> None:
-        own = self.exchange.headers() + (more or [])
-        if self.job.held and self._status >= 400:
-            own.append(("x-should-retry", "false"))
-        self.exchange.events = self._is_stream_of_events()
-        self.exchange.reply.start(self._status, self._headers + own)

@@ -20,13 +20,14 @@ from dataclasses import dataclass
 
 from gateway.accepted import accepted
 from gateway.exchange import Exchange
-from gateway.forward import Forwarder, Job
+from gateway.forward import Forwarder
 from gateway.identify import valid_key
 from gateway.journal import Journal
 from gateway.pauses import Paused, refuse_release
 from gateway.prefer import Preferences
 from gateway.record import Recorder
 from gateway.refuse import refusal_of, refuse, unavailable
+from gateway.transfer import Job
 from gateway.transport import ClientGone
 from gateway.wait import Stopping, Waiter, Waiting, Why
 from holdpoint.clock import Clock

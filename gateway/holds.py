@@ -37,17 +37,17 @@ class HoldsResource:
         if match is None:
             raise _not_found()
         method, collects = exchange.request.method, match[2] is not None
-        allowed = ("GET",) if collects else ("GET", "DELETE")
+        allowed = ("GET",) if collects else ("GET", "HEAD", "DELETE")  # no HEAD spends an approval
         if method not in allowed:
             allow = ", ".join(allowed)
             raise Refusal(RefusalCode.UNINSPECTABLE, f"Use {allow} here.", status=405, param=allow)
         hold = await self._own(exchange, match[1])
         if collects:
             await self._collect(exchange, hold, snapshot)
-        elif method == "GET":
-            await _show(exchange, hold)
-        else:
+        elif method == "DELETE":
             await _show(exchange, await self._withdraw(exchange, hold))
+        else:
+            await _show(exchange, hold)
 
     async def _own(self, exchange: Exchange, hold_id: str) -> Hold:
         try:

@@ -9,6 +9,21 @@ from holdpoint.model import RefusalCode
 from holdpoint.settings import Settings
 
 
+def arrived_body(exchange: Exchange, settings: Settings) -> bytes | None:
+    """`read_body` for a body that has arrived: it does not wait. Raises as it does."""
+    request = exchange.request
+    _check_framing(request)
+    raw = request.arrived()
+    if not exchange.endpoint.inspected:
+        if raw:
+            raise _not_empty()
+        return None
+    _check_type(request)
+    if len(raw) > settings.max_body_bytes:
+        raise _too_large(settings)
+    return raw
+
+
 async def read_body(exchange: Exchange, settings: Settings) -> bytes | None:
     """The body as it was sent; None for an endpoint that has none.
 
@@ -25,7 +40,7 @@ async def read_body(exchange: Exchange, settings: Settings) -> bytes | None:
     try:
         return await request.body(settings.max_body_bytes, settings.body_timeout_s)
     except BodyTooLarge:
-        raise _no(f"The body is larger than {settings.max_body_bytes} bytes.", 413) from None
+        raise _too_large(settings) from None
     except BodyTooSlow:
         raise _no(f"No piece of the body came for {settings.body_timeout_s:g} seconds.", 408) from None
     except BodyBroken:
@@ -70,7 +85,15 @@ async def _check_empty(request: Request, settings: Settings) -> None:
     try:
         await request.body(0, settings.body_timeout_s)
     except (BodyTooLarge, BodyTooSlow, BodyBroken):
-        raise _no("This request takes no body.", 400) from None
+        raise _not_empty() from None
+
+
+def _too_large(settings: Settings) -> Refusal:
+    return _no(f"The body is larger than {settings.max_body_bytes} bytes.", 413)
+
+
+def _not_empty() -> Refusal:
+    return _no("This request takes no body.", 400)
 
 
 def _no(reason: str, status: int) -> Refusal:

@@ -6,18 +6,18 @@ Every change of a hold writes its own record; see `holdpoint.store.holds`.
 from __future__ import annotations
 
 from gateway.exchange import Exchange
-from gateway.record import Recorder
+from gateway.record import Done, Recorder
 from holdpoint import canonical
 from holdpoint.clock import Clock
 from holdpoint.errors import Refusal
 from holdpoint.model import Evaluation, EventKind, Outcome, Query
-from holdpoint.store import StoredResponse, events
+from holdpoint.store import Entry, StoredResponse, events
 
 _LONGEST_TARGET = 200  # of an unknown path, in its record
 
 
 class Journal:
-    """Every method returns once it is in Redis; `StoreUnavailable` ends the request."""
+    """Every method that is awaited returns once it is in Redis; `StoreUnavailable` ends the request."""
 
     def __init__(self, recorder: Recorder, clock: Clock) -> None:
         self._recorder = recorder
@@ -32,7 +32,16 @@ class Journal:
         reason: str = "",
     ) -> None:
         """``kind`` is `request.allowed`, `request.blocked` or `request.refused`."""
-        entry = events.request_entry(
+        await self._recorder.record(self._entry(exchange, kind, query, evaluation, reason))
+
+    def allowed(self, exchange: Exchange, query: Query, evaluation: Evaluation, done: Done) -> None:
+        """`write` of `request.allowed` without waiting: ``done`` as in `Recorder.append`."""
+        self._recorder.append(self._entry(exchange, EventKind.REQUEST_ALLOWED, query, evaluation, ""), done)
+
+    def _entry(
+        self, exchange: Exchange, kind: EventKind, query: Query | None, evaluation: Evaluation | None, reason: str
+    ) -> Entry:
+        return events.request_entry(
             kind,
             request=exchange.id,
             at_ms=self._clock(),
@@ -40,7 +49,7 @@ class Journal:
             connection=exchange.connection.name,
             environment=exchange.connection.environment,
             address=exchange.request.peer,
-            method=exchange.request.method,
+            method=exchange.endpoint.method or exchange.request.method,
             target=exchange.endpoint.target or exchange.request.path[:_LONGEST_TARGET],
             digest=digest_of(exchange, query.body if query is not None else b""),
             query=query,
@@ -49,7 +58,6 @@ class Journal:
             grant=exchange.grant,
             hold=exchange.hold or "",
         )
-        await self._recorder.record(entry)
 
     async def refused(self, exchange: Exchange, refusal: Refusal) -> None:
         """What was identified, and is refused without a look at its texts."""
@@ -73,21 +81,27 @@ class Completion:
         self._connection = exchange.connection.name
 
     async def __call__(self, outcome: Outcome, _response: StoredResponse | None) -> None:
-        entry = events.request_completed(
+        await self._recorder.record(self._entry(outcome))
+
+    def append(self, outcome: Outcome, done: Done) -> None:
+        """The same without waiting: ``done`` as in `Recorder.append`."""
+        self._recorder.append(self._entry(outcome), done)
+
+    def _entry(self, outcome: Outcome) -> Entry:
+        return events.request_completed(
             request=self._id,
             at_ms=self._clock(),
             requester=self._requester,
             connection=self._connection,
             outcome=outcome,
         )
-        await self._recorder.record(entry)
 
 
 def digest_of(exchange: Exchange, body: bytes) -> str:
     """The digest of the request with ``body``."""
     return canonical.digest(
         connection=exchange.connection.name,
-        method=exchange.request.method,
+        method=exchange.endpoint.method or exchange.request.method,  # what is forwarded, also for a HEAD
         target=exchange.endpoint.target,
         body=body,
     )

@@ -7,47 +7,51 @@
                                                                    └─ review:        hold ─ wait ─ release ─ forward ─ close
                                                                         └─ by a grant: as allow
 
-What people put in force beside the policy stands next to it: a pause refuses at the endpoint, or makes a review of what
-the policy allows (`pauses`); a grant lets pass what the policy would hold (`grants`).
+Up to the verdict nothing waits, so that `handle` does it at once for a small request that is all there, and leaves an
+allowed one to the fast lane (`gateway.lane`), which records and forwards it by callbacks. Everything else is awaited:
+`_route` is the same up to the verdict, and `_act` what follows from it, whoever found it.
 
-From the body to the verdict nothing waits, but for the verdict on a large body. Every way out of here that is not a
-forward is a refusal: what nobody foresaw ends in `handle`, which refuses, counts and logs with an id.
+What people have put in force beside the policy stands next to it: a pause refuses at the endpoint, or makes a review of
+what the policy allows (`pauses`); a grant lets pass what the policy would hold (`grants`). Every way out of here that is
+not a forward is a refusal: what nobody foresaw ends in `gateway.guard`.
 """
 
 from __future__ import annotations
 
-import logging
-import secrets
+from collections.abc import Awaitable
 from dataclasses import replace
-from typing import assert_never
+from typing import NoReturn, assert_never
 
 from gateway.accepted import accepted
+from gateway.access import AccessLog
 from gateway.evaluate import Evaluator
 from gateway.exchange import Exchange, new_request_id
-from gateway.forward import Forwarder, Job
+from gateway.forward import Forwarder
 from gateway.grants import Grants
+from gateway.guard import Guard, attempt
 from gateway.held import Held, Wait
 from gateway.holds import PREFIX, HoldsResource
 from gateway.identify import Identifier
-from gateway.inspect import read_body, refuse_query_string, unmodifiable
+from gateway.inspect import arrived_body, read_body, refuse_query_string, unmodifiable
 from gateway.journal import Journal, digest_of
 from gateway.justification import justification_of
+from gateway.lane import Lane
 from gateway.pauses import held_by_pause, refuse_paused
 from gateway.prefer import NONE, preferences
 from gateway.protocols import protocol_of
-from gateway.refuse import refuse, unavailable
 from gateway.status import StatusPages
-from gateway.transport import ClientGone, Reply, Request
+from gateway.transfer import Job
+from gateway.transport import Reply, Request
 from holdpoint import canonical
 from holdpoint.clock import Clock
-from holdpoint.errors import Refusal, StoreUnavailable
+from holdpoint.errors import Refusal
 from holdpoint.live import Live, Snapshot
 from holdpoint.metrics import Metrics
 from holdpoint.model import Evaluation, EventKind, Part, Query, RefusalCode, State, Verdict
 from holdpoint.settings import Settings
 from holdpoint.store import Draft
 
-_log = logging.getLogger(__name__)
+_PASSES = frozenset({Verdict.ALLOW, Verdict.MODIFY})
 
 
 class Proxy:
@@ -67,12 +71,15 @@ class Proxy:
         metrics: Metrics,
         clock: Clock,
         settings: Settings,
+        access: AccessLog | None = None,
     ) -> None:
         self._live = live
         self._identifier = Identifier()
         self._evaluator = evaluator
         self._journal = journal
         self._forwarder = forwarder
+        self._guard = Guard(metrics)
+        self._lane = Lane(journal=journal, forwarder=forwarder, guard=self._guard)
         self._held = held
         self._grants = grants
         self._holds = holds
@@ -80,60 +87,98 @@ class Proxy:
         self._metrics = metrics
         self._clock = clock
         self._settings = settings
+        self._access = access
 
-    async def handle(self, request: Request, reply: Reply) -> None:
-        """Answer one request. Never raises but for cancellation."""
+    def handle(self, request: Request, reply: Reply) -> Awaitable[None] | None:
+        """Take one request: what is to be awaited for its answer; None when the fast lane brings it. Never raises."""
         exchange = Exchange(request, reply, new_request_id())
-        try:
-            try:
-                await self._route(exchange)
-            except Refusal as refusal:
-                await self._refuse(exchange, refusal)
-            except StoreUnavailable as error:
-                _log.warning("refused: %s", error, extra={"request": exchange.id})
-                await self._refuse(exchange, unavailable())
-            except ClientGone:
-                raise
-            except Exception:  # noqa: BLE001 - the outermost handler: refuses, counts, logs with an id
-                await self._refuse(exchange, self._unexpected(exchange))
-        except ClientGone:
-            reply.abort()
+        if self._access is not None:
+            self._access.began(exchange)
+        if not request.whole or not self._live.is_fresh or self._is_own(request.path):
+            return self._guard(exchange, self._route, exchange)
+        going, error = attempt(self._begin, exchange)
+        return going if error is None else self._guard(exchange, self._turn_away, exchange, error)
+
+    def _begin(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Everything up to the verdict, at once; then the fast lane, or what is to be awaited."""
+        snapshot = self._identify(exchange)
+        self._find_endpoint(exchange, snapshot)
+        raw = arrived_body(exchange, self._settings)
+        if raw is None:
+            return self._guard(exchange, self._pass, exchange)
+        query = exchange.protocol.parse(exchange.connection.name, exchange.endpoint, raw)
+        if snapshot.policy.is_large(query):
+            return self._guard(exchange, self._evaluate, exchange, snapshot, query)
+        evaluation = snapshot.policy.evaluate(query, exchange.requester, self._clock())
+        query, evaluation = self._judged(exchange, snapshot, query, evaluation)
+        if evaluation.verdict in _PASSES:
+            exchange.modified = bool(evaluation.edits)
+            self._lane.start(exchange, query, evaluation)
+            return None
+        return self._guard(exchange, self._act, exchange, snapshot, query, evaluation)
 
     async def _route(self, exchange: Exchange) -> None:
+        """The same, step by step, for what has to wait: for a look at Redis, or for the rest of the body."""
         request = exchange.request
         if self._status.serves(request.path):
             await self._status.serve(request, exchange.reply)
             return
-        snapshot = await self._identify(exchange)
+        await self._live.ensure_fresh()
         if request.path.startswith(PREFIX):
-            await self._holds.serve(exchange, snapshot)
+            await self._holds.serve(exchange, self._identify(exchange))
             return
         try:
-            self._find_endpoint(exchange, snapshot)
-            raw = await read_body(exchange, self._settings)
-            if raw is None:
-                await self._pass(exchange)
-                return
-            if self._live.snapshot is not snapshot or not self._live.is_fresh:
-                # The body took its time: the key, the connection and the policy count as they are now.
-                snapshot = await self._identify(exchange)
-                self._find_endpoint(exchange, snapshot)
-            query = exchange.protocol.parse(exchange.connection.name, exchange.endpoint, raw)
+            snapshot, raw = await self._read(exchange)
+            query = (
+                exchange.protocol.parse(exchange.connection.name, exchange.endpoint, raw) if raw is not None else None
+            )
         except Refusal as refusal:
-            await self._journal.refused(exchange, refusal)
-            raise
-        del raw
+            await self._turn_away(exchange, refusal)
+            return
+        going = self._pass(exchange) if query is None else self._evaluate(exchange, snapshot, query)
+        del snapshot, raw, query  # a waiting request keeps none of them
+        await going
+
+    async def _read(self, exchange: Exchange) -> tuple[Snapshot, bytes | None]:
+        """The body, and what is known when all of it is there; None for an endpoint that has none."""
+        snapshot = self._identify(exchange)
+        self._find_endpoint(exchange, snapshot)
+        raw = await read_body(exchange, self._settings)
+        if raw is not None and (self._live.snapshot is not snapshot or not self._live.is_fresh):
+            # The body took its time: the key, the connection and the policy count as they are now.
+            await self._live.ensure_fresh()
+            snapshot = self._identify(exchange)
+            self._find_endpoint(exchange, snapshot)
+        return snapshot, raw
+
+    async def _evaluate(self, exchange: Exchange, snapshot: Snapshot, query: Query) -> None:
         policy, now_ms = snapshot.policy, self._clock()
         if policy.is_large(query):
             evaluation = await self._evaluator.evaluate_large(policy, query, exchange.requester, now_ms)
         else:
             evaluation = policy.evaluate(query, exchange.requester, now_ms)
+        try:
+            query, evaluation = self._judged(exchange, snapshot, query, evaluation)
+        except Refusal as refusal:
+            await self._turn_away(exchange, refusal)
+        going = self._act(exchange, snapshot, query, evaluation)
+        del snapshot, policy, query, evaluation
+        await going
+
+    def _judged(
+        self, exchange: Exchange, snapshot: Snapshot, query: Query, evaluation: Evaluation
+    ) -> tuple[Query, Evaluation]:
+        """What the policy says, as it stands under a pause, and the query as the policy changes it."""
         self._metrics.requests[exchange.connection.name, evaluation.verdict] += 1
         if snapshot.pauses:
             evaluation = held_by_pause(snapshot, exchange.connection.name, evaluation)
         if evaluation.edits:
             query = _modified(query, evaluation)
         exchange.stream = query.stream
+        exchange.verdict = evaluation.verdict
+        return query, evaluation
+
+    async def _act(self, exchange: Exchange, snapshot: Snapshot, query: Query, evaluation: Evaluation) -> None:
         match evaluation.verdict:
             case Verdict.ALLOW | Verdict.MODIFY:
                 await self._allow(exchange, query, evaluation)
@@ -141,15 +186,24 @@ class Proxy:
                 await self._block(exchange, query, evaluation)
             case Verdict.REVIEW:
                 wait = await self._hold(exchange, snapshot, query, evaluation)
-                del snapshot, policy, query, evaluation  # a waiting request keeps none of them
+                del snapshot, query, evaluation
                 if wait is not None:
                     await self._held.attend(exchange, wait)
             case _:
                 assert_never(evaluation.verdict)
 
-    async def _identify(self, exchange: Exchange) -> Snapshot:
-        """Who asks, by what is known at this moment; waits only when the last look at Redis is too long ago."""
-        await self._live.ensure_fresh()
+    async def _turn_away(self, exchange: Exchange, error: Exception) -> NoReturn:
+        """Raise ``error``; a refusal of somebody who is known only once it is on the record."""
+        if isinstance(error, Refusal) and exchange.key:
+            await self._journal.refused(exchange, error)
+        raise error
+
+    def _is_own(self, path: str) -> bool:
+        """Whether the gateway itself answers."""
+        return path.startswith(PREFIX) or self._status.serves(path)
+
+    def _identify(self, exchange: Exchange) -> Snapshot:
+        """Who asks, by what is known at this moment; the caller makes sure that it is fresh."""
         snapshot = self._live.snapshot
         exchange.requester, exchange.key = self._identifier.identify(exchange.request, snapshot, self._clock())
         return snapshot
@@ -168,6 +222,7 @@ class Proxy:
         self._forwarder.check(exchange)
 
     async def _allow(self, exchange: Exchange, query: Query, evaluation: Evaluation) -> None:
+        """What `Lane.start` does without waiting."""
         exchange.modified = bool(evaluation.edits)
         await self._journal.write(exchange, EventKind.REQUEST_ALLOWED, query, evaluation)
         await self._forward_allowed(exchange, query.body)
@@ -175,6 +230,7 @@ class Proxy:
     async def _pass(self, exchange: Exchange) -> None:
         """A known, harmless request: it has no body to inspect, and is recorded like any other."""
         self._metrics.requests[exchange.connection.name, Verdict.ALLOW] += 1
+        exchange.verdict = Verdict.ALLOW
         await self._journal.write(exchange, EventKind.REQUEST_ALLOWED, None, None)
         await self._forward_allowed(exchange, b"")
 
@@ -216,16 +272,6 @@ class Proxy:
             held=False,
         )
         await self._forwarder.forward(exchange, job)
-
-    async def _refuse(self, exchange: Exchange, refusal: Refusal) -> None:
-        self._metrics.refusals[refusal.code] += 1
-        await refuse(exchange, refusal)
-
-    def _unexpected(self, exchange: Exchange) -> Refusal:
-        error_id = secrets.token_hex(6)
-        self._metrics.errors["gateway"] += 1
-        _log.exception("unexpected error; refused", extra={"error_id": error_id, "request": exchange.id})
-        return Refusal(RefusalCode.UNAVAILABLE, f"The gateway failed on this request. Error id: {error_id}", status=500)
 
 
 def _modified(query: Query, evaluation: Evaluation) -> Query:

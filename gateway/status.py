@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import orjson
 
 from gateway.transport import Reply, Request
 from holdpoint.errors import StoreUnavailable
 from holdpoint.live import Live
-from holdpoint.metrics import CONTENT_TYPE, Metrics
+from holdpoint.metrics import CONTENT_TYPE
 from holdpoint.settings import resolve_credential
 from holdpoint.store import Store
 
@@ -18,10 +20,11 @@ _JSON = "application/json"
 class StatusPages:
     """Says how the process does."""
 
-    def __init__(self, *, store: Store, live: Live, metrics: Metrics) -> None:
+    def __init__(self, *, store: Store, live: Live, numbers: Callable[[], Awaitable[bytes]]) -> None:
+        """``numbers`` is what `/metrics` says: of this process, or of all workers."""
         self._store = store
         self._live = live
-        self._metrics = metrics
+        self._numbers = numbers
         self.draining = False
 
     def serves(self, path: str) -> bool:
@@ -35,7 +38,7 @@ class StatusPages:
         elif request.path == "/healthz":
             await _answer(reply, 200, orjson.dumps({"status": "ok"}), _JSON, [])
         elif request.path == "/metrics":
-            await _answer(reply, 200, self._metrics.render(), CONTENT_TYPE, [])
+            await _answer(reply, 200, await self._numbers(), CONTENT_TYPE, [])
         else:
             problems = await self._problems()
             body = orjson.dumps({"ready": not problems, "problems": problems})

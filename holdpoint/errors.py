@@ -7,7 +7,7 @@
     │   └── PolicyError         the policy document does not validate; carries every problem with its line
     ├── Refusal                 the gateway answers the client with a refusal; carries status, code and reason
     ├── StoreError              the store could not do what was asked
-    │   ├── StoreUnavailable    Redis is lost, slow, full or read-only: the caller refuses
+    │   ├── StoreUnavailable    Redis is lost, slow, full or read-only, or its policy not ready in time: the caller refuses
     │   ├── NotFound            no such hold, key, policy version or route
     │   └── Conflict            the stored state is not the one that the caller acted on; nothing was changed
     ├── DecisionError           a decision does not count; nothing was changed

@@ -1,8 +1,15 @@
 """What a process knows of policy, keys, routes, grants and pauses, never more than a second old.
 
-A background task looks at the store's revision four times a second and, when it moved, reads and compiles what changed
-off the event loop and swaps one reference. Whoever acts on it calls `ensure_fresh` first: it costs nothing while the
-last look is recent, and refuses (`StoreUnavailable`) when the truth cannot be had.
+::
+
+    look ─▶ revision moved? ─▶ read ─┬─ keys, routes, grants, pauses ──────────────────▶ another snapshot, at once
+                                     └─ a new policy ─▶ compiled in a thread ─▶ another snapshot, when it is ready
+
+A background task looks four times a second. Whoever acts on what is known calls `ensure_fresh` first: it costs nothing
+while the last look is recent, and refuses (`StoreUnavailable`) when the truth cannot be had.
+
+Most policies compile within that second. While a large one does, requests go on by the one before, but not for long:
+when a policy has been superseded for `LONGEST_BEHIND_MS`, nothing is decided by it any more.
 """
 
 from __future__ import annotations
@@ -10,7 +17,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from holdpoint.clock import Clock
 from holdpoint.errors import PolicyError, StoreUnavailable
@@ -22,6 +30,10 @@ from holdpoint.tasks import OnDeath, Tasks
 
 LOOK_EVERY_S = 0.25
 FRESH_FOR_MS = 750
+LONGEST_BEHIND_MS = 10_000
+"""For so long a policy may be in force that the store has replaced, because the new one still compiles."""
+_MOMENT_S = 0.2  # what a request waits for a policy that compiles: with `FRESH_FOR_MS` less than a second
+_PATIENCE_S = 1.0  # the same of who wants to know how things stand now
 WEB = "web"  # the channel that needs no set-up: every hold is in the web inbox
 
 _log = logging.getLogger("holdpoint.live")
@@ -31,6 +43,7 @@ _log = logging.getLogger("holdpoint.live")
 class Snapshot:
     """One consistent state of everything that an admin can change. ``keys`` go by the SHA-256 (hex) of the key.
 
+    Everything up to ``revision`` is in it; of what came later perhaps a part, while a new policy compiles.
     ``grants`` are those that could still be used when this was read; whether one can is known by ``store.grants.use``
     alone. ``pauses`` go by connection.
     """
@@ -70,6 +83,23 @@ class Snapshot:
         return tuple(dict.fromkeys([*channels, WEB]))
 
 
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A policy that a look found, and that is not in force yet."""
+
+    stored: StoredPolicy | None
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Compilation:
+    """What compiles now, in a thread."""
+
+    stored: StoredPolicy | None
+    since_ms: int
+    task: asyncio.Task[None]
+
+
 class Live:
     """The process's view. `start` before use; ``snapshot`` is replaced as a whole, never changed."""
 
@@ -80,7 +110,10 @@ class Live:
         self._tasks = Tasks(on_death=on_death)
         self._looking = asyncio.Lock()
         self._looked_ms = 0
-        self._policy: StoredPolicy | None = None
+        self._revision = -1  # at the last look
+        self._policy: StoredPolicy | None = None  # in force
+        self._due: list[_Due] = []  # newer ones, in the order in which they were found
+        self._compiling: _Compilation | None = None
         self.snapshot = Snapshot(revision=-1, policy=Policy.refuse_all(), keys={}, routes=())
 
     async def start(self) -> None:
@@ -98,64 +131,139 @@ class Live:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the last look is recent enough to act on."""
-        return 0 <= self._clock() - self._looked_ms < FRESH_FOR_MS
+        """Whether the last look is recent enough to act on, and the policy not superseded for too long."""
+        now_ms = self._clock()
+        return 0 <= now_ms - self._looked_ms < FRESH_FOR_MS and not (self._due and self._is_overdue(now_ms))
 
     async def ensure_fresh(self) -> None:
-        """Return once ``snapshot`` is recent; look now when it is not.
+        """Return once ``snapshot`` is recent; look now when it is not, and wait a moment for a new policy.
 
         Raises:
-            StoreUnavailable: Redis does not answer.
+            StoreUnavailable: Redis does not answer, or a new policy has been compiling for too long.
         """
         if not self.is_fresh:
-            await self.look()
+            await self._look()
+            await self._wait_for_policy(_MOMENT_S)
+            self._refuse_when_overdue()
 
     async def look(self) -> None:
-        """Compare revisions, and take over what changed.
+        """Take over what changed, up to this moment; a policy that is large, later. The first time all of it.
 
         Raises:
-            StoreUnavailable: Redis does not answer.
+            StoreUnavailable: as `ensure_fresh`.
         """
+        await self._look()
+        await self._wait_for_policy(_PATIENCE_S)
+        self._refuse_when_overdue()
+
+    async def catch_up(self) -> None:
+        """`look`, and return once the newest policy is in force, however large it is. Raises as `ensure_fresh`."""
+        await self._look()
+        while self._due:
+            self._refuse_when_overdue()
+            await self._wait_for_policy(LOOK_EVERY_S)
+            await self._look()
+
+    async def _look(self) -> None:
+        """Compare revisions, and take over what changed but for the policy, which begins to compile."""
         async with self._looking:
             started_ms = self._clock()
             revision = await self._store.config.revision()
-            if revision != self.snapshot.revision:
+            if revision != self._revision:
                 # The revision was read first: whatever changes while the rest is read shows at the next look.
-                self.snapshot = await self._load(revision)
-                _log.info(
-                    "configuration in force", extra={"revision": revision, "policy": self.snapshot.policy.version}
-                )
+                await self._read(revision)
+            self._compile_newest()
+            if self.snapshot.revision < 0:  # nothing is known yet that anybody could go on with
+                while self._compiling is not None:
+                    await asyncio.shield(self._compiling.task)
             self._looked_ms = started_ms
 
-    async def _load(self, revision: int) -> Snapshot:
+    async def _read(self, revision: int) -> None:
         config = self._store.config
         stored, keys, routes = await config.policy(), await config.keys(), await config.routes()
         grants, pauses = await self._store.grants.all(), await self._store.pauses.all()
-        policy = self.snapshot.policy
-        if stored != self._policy:
-            policy = await asyncio.to_thread(_compiled, stored)
-            self._policy = stored
-        return Snapshot(
-            revision=revision,
-            policy=policy,
+        self._revision = revision
+        self._find_policy(stored)
+        self._replace(
             keys={record.digest: record for record in keys},
             routes=tuple(routes),
-            memberships=_memberships(policy),
             grants=tuple(each.grant for each in grants if each.is_usable(self._clock())),
             pauses={pause.connection: pause for pause in pauses},
         )
+
+    def _find_policy(self, stored: StoredPolicy | None) -> None:
+        """Note that ``stored`` is the policy that should be in force."""
+        first = self.snapshot.revision < 0 and not self._due
+        if not first and stored == self._policy:
+            self._due.clear()
+            self._compiling = None
+        elif not self._due or stored != self._due[-1].stored:
+            self._due.append(_Due(stored, self._clock()))
+
+    def _compile_newest(self) -> None:
+        """Begin to compile what should be in force, unless something compiles; one after the other gets through.
+
+        Who compiles for too long is left alone with it, so that a newer policy can end the refusals.
+        """
+        running, now_ms = self._compiling, self._clock()
+        if not self._due:
+            return
+        newest = self._due[-1].stored
+        if running is not None and not running.task.done():
+            hangs = now_ms - running.since_ms > LONGEST_BEHIND_MS
+            if not hangs or running.stored == newest:
+                return
+        self._compiling = _Compilation(newest, now_ms, self._tasks.start("compile a policy", self._compile(newest)))
+
+    async def _compile(self, stored: StoredPolicy | None) -> None:
+        policy, memberships = await asyncio.to_thread(_compiled, stored)
+        if self._compiling is None or self._compiling.task is not asyncio.current_task():
+            return  # it took too long, and is not wanted any more
+        # From here on nothing waits: policy, version and members change together.
+        self._compiling = None
+        self._policy = stored
+        while self._due:
+            if self._due.pop(0).stored == stored:
+                break
+        self._replace(policy=policy, memberships=memberships)
+        self._compile_newest()
+
+    def _replace(self, **changes: Any) -> None:
+        """Put ``changes`` in force. The revision is reached once its policy is in force, too."""
+        revision = self.snapshot.revision if self._due else self._revision
+        self.snapshot = replace(self.snapshot, revision=revision, **changes)
+        _log.info("configuration in force", extra={"revision": revision, "policy": self.snapshot.policy.version})
+
+    async def _wait_for_policy(self, seconds: float) -> None:
+        """Up to ``seconds``, or until what compiles now is in force."""
+        if self._compiling is not None:
+            await asyncio.wait({self._compiling.task}, timeout=seconds)
+
+    def _is_overdue(self, now_ms: int) -> bool:
+        return now_ms - self._due[0].since_ms > LONGEST_BEHIND_MS
+
+    def _refuse_when_overdue(self) -> None:
+        if self._due and self._is_overdue(self._clock()):
+            raise StoreUnavailable("the newest policy has been compiling for too long")
 
     async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
-                await self.look()
+                await self._look()
+                self._refuse_when_overdue()
             except StoreUnavailable as error:
                 # Requests find out for themselves, in `ensure_fresh`, and are refused.
                 _log.warning("cannot look for changes: %s", error)
 
 
-def _compiled(stored: StoredPolicy | None) -> Policy:
+def _compiled(stored: StoredPolicy | None) -> tuple[Policy, Mapping[str, frozenset[str]]]:
+    """The policy that is stored, and its members."""
+    policy = _policy_of(stored)
+    return policy, _memberships(policy)
+
+
+def _policy_of(stored: StoredPolicy | None) -> Policy:
     """The policy that is stored. One that cannot be read refuses everything: it was validated before the push."""
     if stored is None:
         return Policy.refuse_all()

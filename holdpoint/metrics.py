@@ -59,9 +59,12 @@ class Histogram:
 
 
 class Metrics:
-    """All numbers of one process. Bump and set the attributes in place."""
+    """All numbers of one process. Bump and set the attributes in place.
 
-    def __init__(self) -> None:
+    ``worker`` becomes a label of every number: what tells it from the same number of the other workers.
+    """
+
+    def __init__(self, worker: str = "") -> None:
         self.requests: defaultdict[tuple[str, str], int] = defaultdict(int)
         """(connection, verdict) → requests that the policy judged."""
         self.refusals: defaultdict[str, int] = defaultdict(int)
@@ -92,12 +95,25 @@ class Metrics:
         """Age of the oldest event that is not in the ledger yet."""
 
         self._registry = CollectorRegistry(auto_describe=False)
-        ProcessCollector(registry=self._registry)
-        self._registry.register(_Collector(self))
+        for collector in (ProcessCollector(registry=None), _Collector(self)):
+            self._registry.register(_Labelled(collector, worker) if worker else collector)
 
     def render(self) -> bytes:
         """Everything in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+class _Labelled(Collector):
+    """What another one collects, with the worker on every number."""
+
+    def __init__(self, collector: Collector, worker: str) -> None:
+        self._collector = collector
+        self._label = {"worker": worker}
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._collector.collect():
+            metric.samples = [sample._replace(labels={**sample.labels, **self._label}) for sample in metric.samples]
+            yield metric
 
 
 class _Collector(Collector):

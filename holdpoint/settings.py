@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from holdpoint.errors import ConfigurationError
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_MODE = re.compile(r"[0-7]{3}")
 _TEAM = re.compile(r"[TE][A-Z0-9]{1,63}")
 
 
@@ -36,8 +37,27 @@ class Settings(BaseSettings):
 
     gateway_host: str = Field("127.0.0.1", description="address that the gateway listens on")
     gateway_port: int = Field(8080, ge=0, le=65535, description="port of the gateway")
+    gateway_socket: Path | None = Field(None, description="Unix socket of the gateway, instead of address and port")
+    gateway_socket_mode: str = Field("660", description="permissions of that socket's file, in octal")
+    gateway_workers: int = Field(1, ge=1, le=256, description="gateway processes that share the address")
+    gateway_connections: int = Field(20_000, gt=0, description="clients connected to one gateway process at most")
     bot_host: str = Field("127.0.0.1", description="address that the bot listens on")
     bot_port: int = Field(8081, ge=0, le=65535, description="port of the bot: web inbox, review API, Slack callbacks")
+    gateway_tls_cert: Path | None = Field(None, description="PEM file of the gateway's certificate; turns TLS on")
+    gateway_tls_key: Path | None = Field(None, description="PEM file of its key, not encrypted")
+    gateway_tls_client_ca: Path | None = Field(
+        None, description="PEM file of who signs clients' certificates; requires one"
+    )
+    upstream_ca: Path | None = Field(
+        None, description="PEM file of who signs models' certificates; empty: the system's"
+    )
+    upstream_cert: Path | None = Field(None, description="PEM file of the certificate that models are shown")
+    upstream_key: Path | None = Field(None, description="PEM file of its key, not encrypted")
+
+    trusted_proxies: str = Field("", description="networks whose word about clients counts, by commas; also 'unix:'")
+    forwarded_header: str = Field("x-forwarded-for", description="the header that they write: this, or 'forwarded'")
+    proxy_protocol: bool = Field(False, description="they begin every connection with a PROXY preamble (v1 or v2)")
+
     public_url: str = Field("", description="how people reach the bot, for links; empty: http://bot_host:bot_port")
 
     max_body_bytes: int = Field(10 * 1024 * 1024, gt=0, description="largest request body")
@@ -55,6 +75,7 @@ class Settings(BaseSettings):
 
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     log_format: str = Field("json", description="json, or text for a terminal")
+    access_log: bool = Field(False, description="a line in the gateway's log for every request")
 
     key: SecretStr | None = Field(None, description="Holdpoint key for `holdpoint holds …`")
 
@@ -148,6 +169,20 @@ class Settings(BaseSettings):
                 "must be SingleTenant or MultiTenant (a managed identity has no password, and is not supported)"
             )
         return value
+
+    @field_validator("gateway_socket_mode")
+    @classmethod
+    def _mode(cls, value: str) -> str:
+        if not _MODE.fullmatch(value):
+            raise ValueError("must be three octal digits such as 660")
+        return value
+
+    @field_validator("forwarded_header")
+    @classmethod
+    def _forwarded(cls, value: str) -> str:
+        if value.lower() not in ("x-forwarded-for", "forwarded"):
+            raise ValueError("must be 'x-forwarded-for' or 'forwarded'")
+        return value.lower()
 
     @field_validator("slack_trusted_teams")
     @classmethod

@@ -27,7 +27,7 @@ async def submit(office: Office, call: Call, change: Change, shown: Answer, *, l
     Raises:
         Conflict: somebody else was faster; nothing was changed.
     """
-    await office.live.look()  # whether a second admin is needed: as of now, not of a second ago
+    await office.live.catch_up()  # whether a second admin is needed: as of now, not of a second ago
     if office.live.snapshot.policy.second_admin:
         await office.store.changes.propose(change)
         waits = f"Change {change.id} waits for another admin: changes confirm {change.id}"
@@ -37,7 +37,7 @@ async def submit(office: Office, call: Call, change: Change, shown: Answer, *, l
         if question is not None:
             return question
     done = await _apply(office, change)
-    await office.live.look()
+    await office.live.catch_up()
     return replace(shown, lines=(done,))
 
 
@@ -93,7 +93,7 @@ async def _confirm(office: Office, call: Call) -> Answer:
     if question is not None:
         return question
     await office.store.changes.confirm(change.id, by=call.by.principal)
-    await office.live.look()
+    await office.live.catch_up()
     version = office.live.snapshot.policy.version
     force = f" Version {version} is in force." if change.kind is ChangeKind.POLICY else ""
     return Answer(True, (f"Change {change.id} by {change.by} is made.{force}",))

@@ -36,8 +36,10 @@ class OpenAI:
             raise Refusal(
                 RefusalCode.UNINSPECTABLE, "This gateway does not know this path, so it is not forwarded.", status=404
             )
-        if method != found.method:
-            raise Refusal(RefusalCode.UNINSPECTABLE, f"Use {found.method} here.", status=405, param=found.method)
+        # HEAD is GET without the answer's body (RFC 9110, 9.3.2). The model is asked with GET: many servers know no HEAD.
+        if method != found.method and (method, found.method) != ("HEAD", "GET"):
+            allow = "GET, HEAD" if found.method == "GET" else found.method
+            raise Refusal(RefusalCode.UNINSPECTABLE, f"Use {found.method} here.", status=405, param=allow)
         return found
 
     def parse(self, connection: str, endpoint: Endpoint, raw: bytes) -> Query:

@@ -7,6 +7,10 @@
 
 Nothing outside this folder knows which library is behind it. A request says when its client is gone; a reply waits
 until the client has read; an answer waits until it is read. That is the whole of the backpressure.
+
+Who serves a request awaits what it needs of these, in a coroutine that it gives to the server; or it is called back,
+and gives none: `Reply.send` and `finish`, `Upstream.try_send` and `Answer.take` never wait. Who finds out on the way
+that it has to wait after all gives a coroutine to `Reply.hand_over`.
 """
 
 from __future__ import annotations
@@ -56,6 +60,10 @@ class Request(Protocol):
     path: str
     query: str
     peer: str
+    whole: bool
+    """Whether all of its body has arrived."""
+    stopped: bool
+    """Whether the gateway itself has cut the connection, because it stops."""
 
     @property
     def disconnected(self) -> bool:
@@ -73,6 +81,9 @@ class Request(Protocol):
         Raises:
             BodyTooLarge, BodyTooSlow, BodyBroken, ClientGone.
         """
+
+    def arrived(self) -> bytes:
+        """All of the body of a request that is ``whole`` and that nobody has read."""
 
     def on_disconnect(self, callback: Callable[[], object] | None) -> None:
         """Call ``callback`` once when the client goes (at once when it is gone already); None: nobody asks any more."""
@@ -97,6 +108,15 @@ class Reply(Protocol):
     async def end(self, data: bytes = b"") -> None:
         """Send the last piece and mark the end. Raises `ClientGone` as `write` does."""
 
+    def send(self, data: bytes) -> bool:
+        """`write` without waiting: whether the client keeps up. Raises `ClientGone` when it is gone."""
+
+    def finish(self, data: bytes) -> None:
+        """`end` without waiting, for who gave the server no coroutine; whether or not the client is still there."""
+
+    def hand_over(self, rest: Awaitable[None]) -> None:
+        """What is left to do for this answer is awaited from here on, by the server."""
+
     def abort(self) -> None:
         """Cut the connection without marking an end, once what was written is sent."""
 
@@ -114,6 +134,12 @@ class Answer(Protocol):
             UpstreamBroken, UpstreamSilent.
         """
 
+    def take(self) -> bytes:
+        """`read` without waiting: what has arrived since; empty when that is nothing, or at the end. Raises as `read`."""
+
+    def on_more(self, callback: Callable[[], object] | None) -> None:
+        """Call ``callback`` whenever `take` has something to say; None: nobody asks any more."""
+
     @property
     def ended(self) -> bool:
         """Whether all of it has been read."""
@@ -122,8 +148,29 @@ class Answer(Protocol):
         """Done: the connection is kept when the answer was read to its end, and closed when it was not."""
 
 
+Asked = Callable[[Answer | UpstreamError], None]
+
+
+class Call(Protocol):
+    """A request that is on its way to a model and has no answer yet."""
+
+    def cancel(self) -> None:
+        """Nobody waits for the answer any more: close the connection, and call nobody back."""
+
+
 class Upstream(Protocol):
     """The client side."""
+
+    def try_send(
+        self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, asked: Asked
+    ) -> Call | None:
+        """`send` without waiting, over a kept connection; None, and nothing was sent, when there is none that is good.
+
+        ``asked`` is called once, later, with the answer when its head is there, or with what went wrong.
+
+        Raises:
+            UpstreamUnreachable: a header cannot be sent; nothing was.
+        """
 
     async def send(
         self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, *, fresh: bool
@@ -156,4 +203,5 @@ class Server(Protocol):
         """Wait for running answers up to ``drain_s``, then cut what is left."""
 
 
-Serve = Callable[[Request, Reply], Awaitable[None]]
+Serve = Callable[[Request, Reply], Awaitable[None] | None]
+"""Takes a request: what is to be awaited for its answer; None when callbacks bring it, up to `Reply.finish`."""

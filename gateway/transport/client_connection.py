@@ -3,7 +3,7 @@
 ::
 
     data_received ─ llhttp ─▶ head ─▶ HttpRequest ─ body, piece by piece ─▶ whole
-                                          └─ queued ─▶ serve (one task for each) ─▶ kept, lingering or closed
+                                          └─ queued ─▶ serve (awaited or called back) ─▶ kept, lingering or closed
 
 What arrives while a request is answered is kept unparsed, and the socket is not read beyond a bound. Whatever could be
 read in two ways (two lengths, folded headers, bare line feeds, bad chunks, control characters) is refused, and the
@@ -14,13 +14,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import struct
 from collections import deque
+from collections.abc import Awaitable
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 import httptools
 import orjson
 
-from gateway.transport.messages import HttpReply, HttpRequest
+from gateway.transport.counted import CountedReply
+from gateway.transport.messages import Fields, HttpReply, HttpRequest
 
 if TYPE_CHECKING:
     from gateway.transport.server import HttpServer
@@ -31,6 +36,8 @@ _LONGEST_HEAD = 64 * 1024  # also of trailers and of chunk extensions
 _UNREAD = 256 * 1024  # bytes of a body that nobody has read yet, above which the socket is not read
 _AHEAD = 64 * 1024  # bytes that came after the request that is being answered
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # but for the tab
+_RETRY_AFTER_S = 2  # what a client is told for which there is no room
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: do not send what is left, and close with RST instead of FIN
 _LINGER_S = 2.0  # how long the rest of a refused body is read and dropped, so that the client sees the refusal
 
 
@@ -45,23 +52,27 @@ class ClientConnection(asyncio.Protocol):
     """See the module. ``transport`` is None once the client is gone."""
 
     __slots__ = (
-        "_ahead", "_barren", "_current", "_head_size", "_headers", "_lingering", "_loop", "_parser", "_queue", "_reading",
-        "_server", "_target", "_task", "peer", "transport", "when_writable",
+        "_ahead", "_barren", "_current", "_field_count", "_fields", "_head_size", "_lingering", "_loop", "_parser",
+        "_proxied", "_queue", "_reading", "_reply", "_server", "_target", "_task", "peer", "transport",
+        "when_writable",
     )  # fmt: skip
 
-    def __init__(self, server: HttpServer) -> None:
+    def __init__(self, server: HttpServer, peer: str) -> None:
         self.transport: asyncio.Transport | None = None
-        self.peer = ""
+        self.peer = peer
+        self._proxied = server.passes_on(peer)  # so its headers say whose requests these are
         self.when_writable: asyncio.Future[None] | None = None  # while the client does not read
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._queue: deque[HttpRequest | int] = deque()  # requests, and at the end the status of what is none
         self._current: HttpRequest | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._reply: HttpReply | None = None  # of the current request
+        self._task: asyncio.Future[None] | None = None  # what is awaited for it, if anything is
         self._reading: HttpRequest | None = None  # whose body comes now
         self._target = b""
-        self._headers: list[tuple[str, str]] = []
+        self._fields: Fields = {}
+        self._field_count = 0
         self._head_size = 0
         self._barren = 0  # bytes in a row that brought neither a head nor a piece of a body
         self._ahead = bytearray()
@@ -71,10 +82,9 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        self.peer = str(peer[0]) if isinstance(peer, tuple) and peer else ""
-        self._server.opened(self)
-        if self._server.stopping:
+        if not self._server.opened(self):
+            self._turn_away()
+        elif self._server.stopping:
             self.close()
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -86,7 +96,7 @@ class ClientConnection(asyncio.Protocol):
         self.resume_writing()
         if self._current is not None:
             self._current.client_left()
-        if self._task is None:
+        if self._current is None:
             self._server.done(self)
 
     def pause_writing(self) -> None:
@@ -111,7 +121,7 @@ class ClientConnection(asyncio.Protocol):
     # What llhttp says
 
     def on_message_begin(self) -> None:
-        self._target, self._headers, self._head_size = b"", [], 0
+        self._target, self._fields, self._field_count, self._head_size = b"", {}, 0, 0
 
     def on_url(self, piece: bytes) -> None:
         self._target += piece
@@ -121,22 +131,35 @@ class ClientConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._reading is not None:
             return  # a trailer: nothing here asks for one, and none is passed on
-        self._head_size += len(name) + len(value)
-        if len(name) + len(value) > _LONGEST_FIELD or len(self._headers) >= _MOST_FIELDS:
+        size = len(name) + len(value)
+        self._head_size += size
+        self._field_count += 1
+        if size > _LONGEST_FIELD or self._field_count > _MOST_FIELDS or self._head_size > _LONGEST_HEAD:
             raise _Refused(400)
-        if self._head_size > _LONGEST_HEAD:
+        text = value.decode("utf-8", "surrogateescape")
+        if not text.isprintable() and _CONTROL.search(value):
             raise _Refused(400)
-        if _CONTROL.search(value):
-            raise _Refused(400)
-        self._headers.append((name.decode("ascii").lower(), value.decode("utf-8", "surrogateescape")))
+        fields, field = self._fields, name.decode("ascii").lower()
+        before = fields.get(field)
+        if before is None:
+            fields[field] = text
+        elif isinstance(before, str):
+            fields[field] = [before, text]
+        else:
+            before.append(text)
 
     def on_headers_complete(self) -> None:
         parser = self._parser
         request = HttpRequest(
-            self, parser.get_method().decode(), self._target.decode("latin-1"), self._headers,
+            self, parser.get_method().decode(), self._target.decode("latin-1"), self._fields,
             version=parser.get_http_version(), keep_alive=parser.should_keep_alive(),
         )  # fmt: skip
         _check(request, upgrade=parser.should_upgrade())
+        if self._proxied:
+            peer = self._server.client_behind(request)
+            if peer is None:
+                raise _Refused(400)
+            request.peer = peer
         self._barren = 0
         self._reading = request
         self._queue.append(request)
@@ -168,17 +191,51 @@ class ClientConnection(asyncio.Protocol):
     def write_timeout_s(self) -> float:
         return self._server.write_timeout_s
 
+    def wait_for(self, rest: Awaitable[None]) -> None:
+        """The answer to the current request has been given when ``rest`` has ended."""
+        self._task = asyncio.ensure_future(rest, loop=self._loop)  # noqa: TID251 - see below
+        # Referenced here, awaited by nobody: `rest` never raises, and `cut` cancels it.
+        self._task.add_done_callback(self.answered)
+
+    def answered(self, _task: object = None) -> None:
+        """Nothing is left to do for the current request."""
+        request, reply = self._current, self._reply
+        self._current = self._reply = self._task = None
+        if request is not None and reply is not None:
+            if isinstance(reply, CountedReply):
+                self._server.tell_answered(request, reply)
+            self._finish(request, reply)
+
     def close(self) -> None:
         """Once what was written is sent."""
         if self.transport is not None:
             self.transport.close()
 
+    def break_off(self, reply: HttpReply) -> None:
+        """Without the end of ``reply``, so that nobody takes it for whole."""
+        if reply.open_ended and not reply.ended:
+            self.drop(reply)
+        else:
+            self.close()
+
+    def drop(self, reply: HttpReply | None) -> None:
+        """At once, whatever of ``reply`` is not sent yet, and so that nobody takes that for its end."""
+        if self.transport is None:
+            return
+        own = self.transport.get_extra_info("socket")
+        if reply is not None and reply.open_ended and own is not None and own.family != socket.AF_UNIX:
+            with suppress(OSError):  # a Unix socket has no other end than this
+                own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.transport.abort()
+
     def cut(self) -> None:
         """At once, and whoever works on an answer is interrupted."""
-        if self.transport is not None:
-            self.transport.abort()
+        if self._current is not None:
+            self._current.stopped = True
+        self.drop(self._reply)
         if self._task is not None:
-            self._task.cancel()
+            # Later, because what has not begun would not even tidy up.
+            self._loop.call_soon(self._task.cancel)
 
     # The rest is private
 
@@ -216,22 +273,16 @@ class ClientConnection(asyncio.Protocol):
             self._say_no(item)
             return
         self._current = item
-        reply = HttpReply(self, item)
-        # Referenced here, awaited by nobody: `serve` never raises, and `cut` cancels it.
-        self._task = self._loop.create_task(self._serve(item, reply))
-
-    async def _serve(self, request: HttpRequest, reply: HttpReply) -> None:
-        try:
-            await self._server.serve(request, reply)
-        finally:
-            self._current = self._task = None
-            self._finish(request, reply)
+        self._reply = self._server.reply(self, item)
+        rest = self._server.serve(item, self._reply)
+        if rest is not None:
+            self.wait_for(rest)
 
     def _finish(self, request: HttpRequest, reply: HttpReply) -> None:
         if self.transport is None:
             self._server.done(self)
         elif not reply.ended:
-            self.close()
+            self.break_off(reply)
         elif not request.whole:
             self._linger()
         elif not reply.keep_alive or self._server.stopping:
@@ -259,15 +310,26 @@ class ClientConnection(asyncio.Protocol):
 
     def _say_no(self, status: int) -> None:
         """What is not HTTP never reaches the route."""
-        error = {"message": "The request is not valid HTTP.", "type": "invalid_request_error", "param": None}
-        body = orjson.dumps({"error": {**error, "code": "uninspectable"}})
+        error = {"message": "The request is not valid HTTP.", "type": "invalid_request_error", "code": "uninspectable"}
+        self._say(f"{status} Bad Request", error, "x-should-retry: false")
+
+    def _turn_away(self) -> None:
+        """There is no room for this connection."""
+        error = {"message": "The gateway has too many connections.", "type": "server_error", "code": "unavailable"}
+        self._say("503 Service Unavailable", error, f"retry-after: {_RETRY_AFTER_S}")
+
+    def _say(self, status: str, error: dict[str, str], header: str) -> None:
+        """A last answer that no route gave."""
+        self._server.tell_refused(self.peer, int(status[:3]))
+        if self.transport is None or self.transport.is_closing():
+            return
+        body = orjson.dumps({"error": {**error, "param": None}})
         head = (
-            f"HTTP/1.1 {status} Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-            "x-should-retry: false\r\nconnection: close\r\n\r\n"
+            f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            f"{header}\r\nconnection: close\r\n\r\n"
         )
-        if self.transport is not None:
-            self.transport.write(head.encode() + body)
-            self._linger()
+        self.transport.write(head.encode() + body)
+        self._linger()
 
 
 def _check(request: HttpRequest, *, upgrade: bool) -> None:

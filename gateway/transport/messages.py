@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import http
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway.transport import BodyBroken, BodyTooLarge, BodyTooSlow, ClientGone
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _STATUS_LINES: dict[int, str] = {}
+
+
+Fields = dict[str, str | list[str]]
 
 
 def _status_line(status: int) -> str:
@@ -29,11 +33,11 @@ def _status_line(status: int) -> str:
 
 
 class HttpRequest:
-    """See `gateway.transport.Request`. ``fields`` are names in lower case with their values, as they came."""
+    """See `gateway.transport.Request`. ``fields``: name in lower case → its value, or all of them when it is repeated."""
 
     __slots__ = (
         "_broken", "_connection", "_fields", "_pieces", "_size", "_waiter", "_when_lost", "keep_alive", "method",
-        "path", "peer", "query", "target", "version", "whole",
+        "path", "peer", "query", "stopped", "target", "version", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -41,7 +45,7 @@ class HttpRequest:
         connection: ClientConnection,
         method: str,
         target: str,
-        fields: list[tuple[str, str]],
+        fields: Fields,
         *,
         version: str,
         keep_alive: bool,
@@ -53,6 +57,7 @@ class HttpRequest:
         self.keep_alive = keep_alive
         self.peer = connection.peer
         self.whole = False  # all of it has arrived
+        self.stopped = False
         self._connection = connection
         self._fields = fields
         self._pieces: list[bytes] = []
@@ -67,11 +72,19 @@ class HttpRequest:
 
     def header(self, name: str) -> str | None:
         wanted = name.lower()
-        return next((value for field, value in self._fields if field == wanted), None)
+        values = self._fields.get(wanted)
+        return values if values is None or isinstance(values, str) else values[0]
 
     def headers(self, name: str) -> list[str]:
         wanted = name.lower()
-        return [value for field, value in self._fields if field == wanted]
+        values = self._fields.get(wanted)
+        if values is None:
+            return []
+        return [values] if isinstance(values, str) else values
+
+    def arrived(self) -> bytes:
+        pieces = self._pieces
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def on_disconnect(self, callback: Callable[[], object] | None) -> None:
         self._when_lost = callback
@@ -145,7 +158,7 @@ class HttpRequest:
 class HttpReply:
     """See `gateway.transport.Reply`. ``keep_alive``: whether another request may follow once it has ``ended``."""
 
-    __slots__ = ("_chunked", "_connection", "_head", "_request", "ended", "keep_alive", "started")
+    __slots__ = ("_chunked", "_connection", "_head", "_request", "ended", "keep_alive", "open_ended", "started")
 
     def __init__(self, connection: ClientConnection, request: HttpRequest) -> None:
         self._connection = connection
@@ -155,6 +168,7 @@ class HttpReply:
         self.started = False
         self.ended = False
         self.keep_alive = request.keep_alive
+        self.open_ended = False  # the end of the connection is its only end, as HTTP/1.0 has it
 
     def start(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         request = self._request
@@ -172,6 +186,7 @@ class HttpReply:
                 lines.append("transfer-encoding: chunked")
             else:
                 self.keep_alive = False
+                self.open_ended = True
         if not self.keep_alive:
             lines.append("connection: close")
         elif request.version == "1.0":
@@ -191,9 +206,30 @@ class HttpReply:
         if self._connection.when_writable is not None:
             await self._drain()
 
+    def send(self, data: bytes) -> bool:
+        self._send(self._framed(data))
+        return self._connection.when_writable is None
+
+    def finish(self, data: bytes) -> None:
+        connection = self._connection
+        with suppress(ClientGone):
+            self._send(self._framed(data) + b"0\r\n\r\n" if self._chunked else self._framed(data))
+            self.ended = True
+        if connection.when_writable is not None:
+            self.hand_over(self._drained())
+        else:
+            connection.answered()
+
+    def hand_over(self, rest: Awaitable[None]) -> None:
+        self._connection.wait_for(rest)
+
+    async def _drained(self) -> None:
+        with suppress(ClientGone):
+            await self._drain()
+
     def abort(self) -> None:
         self.keep_alive = False
-        self._connection.close()
+        self._connection.break_off(self)
 
     def _framed(self, data: bytes) -> bytes:
         if self._request.method == "HEAD":
@@ -220,8 +256,7 @@ class HttpReply:
                 await asyncio.shield(waiter)
         except TimeoutError:
             self.keep_alive = False
-            if self._connection.transport is not None:
-                self._connection.transport.abort()
+            self._connection.drop(self)
             raise ClientGone from None
         if self._connection.transport is None:
             raise ClientGone

@@ -1,72 +1,116 @@
-"""The listening side: takes connections, closes idle ones, and drains.
+"""The listening side: takes connections up to a bound, closes idle ones, and drains.
 
 ::
 
-    HttpServer ─ one ClientConnection per client (llhttp parses) ─ one HttpRequest and HttpReply at a time ─▶ Serve
+    Acceptor ─▶ HttpServer ─ one ClientConnection per client (llhttp parses) ─ one HttpRequest and HttpReply at a time ─▶ Serve
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 from gateway.transport import Serve
+from gateway.transport.accepting import Acceptor
+from gateway.transport.addresses import TrustedProxies
 from gateway.transport.client_connection import ClientConnection
+from gateway.transport.counted import CountedReply, Watcher
+from gateway.transport.forwarded import client_behind
+from gateway.transport.listening import bound
+from gateway.transport.messages import HttpReply, HttpRequest
 
 _IDLE_S = 75.0
-_BACKLOG = 2048
+_MOST_CONNECTIONS = 20_000
+_TURNED_AWAY = 256  # beyond the bound, connections that are told so at the same time; others are cut
+
+NOBODY = TrustedProxies("")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Who is let in, and how.
+
+    ``tls`` gives the context for the next connection; None: no TLS. ``proxies`` are believed what they say about their
+    clients in ``forwarded_header``, and, if ``preambles``, begin each connection with a PROXY preamble.
+    """
+
+    most_connections: int = _MOST_CONNECTIONS
+    tls: Callable[[], ssl.SSLContext] | None = None
+    proxies: TrustedProxies = NOBODY
+    preambles: bool = False
+    forwarded_header: str = "x-forwarded-for"
+
+
+_OPEN_DOOR = Door()
 
 
 class HttpServer:
-    """Open with `open`; see `gateway.transport.Server`."""
+    """Open with `open`, or on sockets that are bound already; see `gateway.transport.Server`."""
 
-    def __init__(self, serve: Serve, *, write_timeout_s: float, idle_s: float) -> None:
+    def __init__(
+        self,
+        sockets: Sequence[socket.socket],
+        serve: Serve,
+        *,
+        write_timeout_s: float,
+        idle_s: float = _IDLE_S,
+        door: Door = _OPEN_DOOR,
+        watcher: Watcher | None = None,
+    ) -> None:
+        """The sockets are the server's from here on; `start_accepting` lets clients in.
+
+        ``write_timeout_s``: a client that reads nothing for so long is dropped. ``idle_s``: so is one that has brought
+        no request for so long; it is also the longest time that the head of a request may take.
+        """
         self.serve = serve
         self.write_timeout_s = write_timeout_s
         self._idle_s = idle_s
+        self._door = door
+        self._watcher = watcher
         self.stopping = False
-        self.host = ""
-        self.port = 0
+        self.host, self.port = "", 0
+        if sockets[0].family != socket.AF_UNIX:
+            self.host, self.port = sockets[0].getsockname()[:2]
         self._loop = asyncio.get_running_loop()
-        self._listening: asyncio.Server | None = None
+        self._acceptor = Acceptor(
+            sockets,
+            lambda peer: ClientConnection(self, peer),
+            tls=door.tls,
+            preambles_from=door.proxies if door.preambles else None,
+            most_greetings=door.most_connections,
+        )
         self._connections: set[ClientConnection] = set()
         # In the order in which their time is up, because all are given the same time.
         self._idle: dict[ClientConnection, float] = {}
         self._empty = asyncio.Event()
         self._empty.set()
-        self._look: asyncio.TimerHandle | None = None
+        self._look = self._loop.call_later(idle_s / 50, self._close_idle)
 
     @classmethod
     async def open(cls, host: str, port: int, serve: Serve, *, write_timeout_s: float, idle_s: float = _IDLE_S) -> Self:
-        """Take ``host:port`` (0: any free port); `start_accepting` lets clients in.
-
-        ``write_timeout_s``: a client that reads nothing for so long is dropped. ``idle_s``: so is one that has brought
-        no request for so long; it is also the longest time that the head of a request may take.
+        """Take ``host:port`` (0: any free port), without TLS and proxies.
 
         Raises:
             OSError: the address cannot be used.
         """
-        server = cls(serve, write_timeout_s=write_timeout_s, idle_s=idle_s)
-        server._listening = await server._loop.create_server(
-            lambda: ClientConnection(server), host, port, backlog=_BACKLOG, start_serving=False
-        )
-        server.host, server.port = host, server._listening.sockets[0].getsockname()[1]
-        server._close_idle()
-        return server
+        return cls(bound(host, port), serve, write_timeout_s=write_timeout_s, idle_s=idle_s)
 
     async def start_accepting(self) -> None:
-        if self._listening is not None:
-            await self._listening.start_serving()
+        self._acceptor.start()
 
     async def stop_accepting(self) -> None:
         self.stopping = True
-        if self._listening is not None:
-            self._listening.close()
+        self._acceptor.stop()
         for connection in list(self._idle):
             connection.close()
 
     async def aclose(self, drain_s: float) -> None:
         await self.stop_accepting()
+        await self._acceptor.aclose()
         try:
             async with asyncio.timeout(drain_s):
                 await self._empty.wait()
@@ -74,14 +118,40 @@ class HttpServer:
             for connection in list(self._connections):
                 connection.cut()
             await self._empty.wait()
-        if self._look is not None:
-            self._look.cancel()
+        self._look.cancel()
 
-    def opened(self, connection: ClientConnection) -> None:
-        """A client came."""
+    def opened(self, connection: ClientConnection) -> bool:
+        """A client came. False: there is no room for it."""
         self._connections.add(connection)
         self._empty.clear()
         self.waits(connection)
+        beyond = len(self._connections) - self._door.most_connections
+        if beyond > _TURNED_AWAY:
+            connection.cut()
+        return beyond <= 0
+
+    def passes_on(self, peer: str) -> bool:
+        """Whether ``peer`` may say for whom its requests are."""
+        return peer in self._door.proxies
+
+    def client_behind(self, request: HttpRequest) -> str | None:
+        """For whom the request is that a trusted proxy passed on; None when that cannot be read."""
+        header = self._door.forwarded_header
+        return client_behind(request.peer, header, request.headers(header), self._door.proxies)
+
+    def reply(self, connection: ClientConnection, request: HttpRequest) -> HttpReply:
+        """What the request is answered with."""
+        return HttpReply(connection, request) if self._watcher is None else CountedReply(connection, request)
+
+    def tell_answered(self, request: HttpRequest, reply: CountedReply) -> None:
+        """Nothing is left to do for a request whose answer was counted."""
+        if self._watcher is not None:
+            self._watcher.answered(request, reply)
+
+    def tell_refused(self, peer: str, status: int) -> None:
+        """What came from ``peer`` never reached the route."""
+        if self._watcher is not None:
+            self._watcher.refused(peer, status)
 
     def waits(self, connection: ClientConnection) -> None:
         """``connection`` has a while from now on to bring the head of a request."""

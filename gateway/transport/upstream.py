@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from functools import cached_property
 from urllib.parse import urlsplit
 
-from gateway.transport import UpstreamUnreachable
-from gateway.transport.upstream_connection import UpstreamAnswer
+from gateway.transport import Answer, Asked, UpstreamUnreachable
+from gateway.transport.tls import upstream_context
+from gateway.transport.upstream_connection import UpstreamConnection
 from gateway.transport.upstream_pool import Pool
 
 _MOST_TARGETS = 10_000
@@ -25,7 +26,16 @@ _KEEP_S = 4.0  # below the five seconds after which uvicorn, and with it most mo
 class HttpUpstream:
     """See `gateway.transport.Upstream`."""
 
-    def __init__(self, *, connect_timeout_s: float, read_timeout_s: float, keep_s: float = _KEEP_S) -> None:
+    def __init__(
+        self,
+        *,
+        connect_timeout_s: float,
+        read_timeout_s: float,
+        keep_s: float = _KEEP_S,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """``tls`` is for https; None: the system's authorities, and no certificate of one's own."""
+        self._own_tls = tls
         self._keep_s = keep_s
         self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
@@ -34,18 +44,24 @@ class HttpUpstream:
 
     async def send(
         self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, *, fresh: bool
-    ) -> UpstreamAnswer:
+    ) -> Answer:
         pool, start = self._targets.get((method, url)) or self._target(method, url)
-        lines = [f"{name}: {value}" for name, value in headers]
-        if body:
-            lines.append(f"content-length: {len(body)}")
-        if fresh:
-            lines.append("connection: close")
-        if not "".join(lines).isprintable():  # a line break in one would be another header
-            raise UpstreamUnreachable("the connection's credential cannot be sent as a header")
-        head = start + "\r\n".join(lines) + "\r\n\r\n"
+        head = _head(start, headers, body, last=fresh)
         connection = await pool.take(fresh=fresh)
-        return await connection.ask(head.encode(), body, bodiless=method == "HEAD")
+        return await connection.ask(head, body, bodiless=method == "HEAD")
+
+    def try_send(
+        self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, asked: Asked
+    ) -> UpstreamConnection | None:
+        found = self._targets.get((method, url))
+        if found is None:
+            return None
+        pool, start = found
+        head = _head(start, headers, body, last=False)  # first: it may raise, and a connection that was taken is lost
+        connection = pool.take_kept()
+        if connection is not None:
+            connection.begin(head, body, asked, bodiless=method == "HEAD")
+        return connection
 
     async def aclose(self) -> None:
         for pool in self._pools.values():
@@ -81,6 +97,16 @@ class HttpUpstream:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        context.set_alpn_protocols(["http/1.1"])
-        return context
+        return self._own_tls or upstream_context(None, None, None)
+
+
+def _head(start: str, headers: Iterable[tuple[str, str]], body: bytes, *, last: bool) -> bytes:
+    """The head of a request; ``last`` closes the connection behind it."""
+    lines = [f"{name}: {value}" for name, value in headers]
+    if body:
+        lines.append(f"content-length: {len(body)}")
+    if last:
+        lines.append("connection: close")
+    if not "".join(lines).isprintable():  # a line break in one would be another header
+        raise UpstreamUnreachable("the connection's credential cannot be sent as a header")
+    return (start + "\r\n".join(lines) + "\r\n\r\n").encode()

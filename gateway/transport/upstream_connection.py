@@ -12,11 +12,15 @@ in one read is handed over as one piece, without waiting. Nobody reads: the sock
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol, cast
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar, cast
 
 import httptools
 
-from gateway.transport import Headers, UpstreamBroken, UpstreamError, UpstreamSilent
+from gateway.transport import Answer, Asked, Headers, UpstreamBroken, UpstreamError, UpstreamSilent
+
+T = TypeVar("T")
 
 _HIGH_WATER = 64 * 1024  # unread bytes of an answer above which the socket is not read
 _LONGEST_FIELD = 8190  # bytes of one header; as the server side
@@ -43,7 +47,7 @@ class Owner(Protocol):
 class UpstreamAnswer:
     """See `gateway.transport.Answer`."""
 
-    __slots__ = ("_connection", "_error", "_pieces", "_unread", "_waiter", "headers", "status", "whole")
+    __slots__ = ("_callback", "_connection", "_error", "_pieces", "_unread", "headers", "status", "whole")
 
     def __init__(self, connection: UpstreamConnection, status: int, headers: list[tuple[str, str]]) -> None:
         self.status = status
@@ -53,18 +57,32 @@ class UpstreamAnswer:
         self._pieces: list[bytes] = []
         self._unread = 0
         self._error: UpstreamError | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._callback: Callable[[], object] | None = None  # somebody wants to know when there is more
 
     async def read(self) -> bytes:
         while True:
-            if self._pieces:
-                return self._take()
-            if self.whole:
-                return b""
-            if self._error is not None:
-                raise self._error
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+            piece = self.take()
+            if piece or self.whole:
+                return piece
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._callback = partial(_resolve, waiter, None)
+            try:
+                await waiter
+            finally:
+                self._callback = None
+
+    def take(self) -> bytes:
+        pieces = self._pieces
+        if pieces:
+            self._pieces, self._unread = [], 0
+            self._connection.go_on()
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self._error is not None and not self.whole:
+            raise self._error
+        return b""
+
+    def on_more(self, callback: Callable[[], object] | None) -> None:
+        self._callback = callback
 
     @property
     def ended(self) -> bool:
@@ -92,23 +110,15 @@ class UpstreamAnswer:
 
     def wake(self) -> None:
         """There is something to read, or will never be."""
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    def _take(self) -> bytes:
-        pieces = self._pieces
-        piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._pieces, self._unread = [], 0
-        self._connection.go_on()
-        return piece
+        if self._callback is not None:
+            self._callback()
 
 
 class UpstreamConnection(asyncio.Protocol):
     """One connection, with one request on its way at a time. ``single`` ones are closed after one request."""
 
     __slots__ = (
-        "_answer", "_barren", "_bodiless", "_fields", "_framed", "_head", "_heard", "_interim", "_keep", "_loop",
+        "_answer", "_asked", "_barren", "_bodiless", "_fields", "_framed", "_heard", "_interim", "_keep", "_loop",
         "_owner", "_parser", "_paused", "_silence_s", "_single", "_timer", "_transport", "idle_since",
     )  # fmt: skip
 
@@ -120,7 +130,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._single = single
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        self._head: asyncio.Future[UpstreamAnswer | UpstreamError] | None = None  # somebody waits for a head
+        self._asked: Asked | None = None  # somebody waits for a head
         self._answer: UpstreamAnswer | None = None  # from its head until it is closed
         self._fields: list[tuple[str, str]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -137,35 +147,44 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether a request can be sent, as far as is known."""
         return self._transport is not None and not self._transport.is_closing()
 
-    async def ask(self, head: bytes, body: bytes, *, bodiless: bool) -> UpstreamAnswer:
+    async def ask(self, head: bytes, body: bytes, *, bodiless: bool) -> Answer:
         """Send a request and wait for the head of its answer. ``bodiless``: the answer to a HEAD.
 
         Raises:
             UpstreamBroken, UpstreamSilent: the connection is of no more use.
         """
+        waiter: asyncio.Future[Answer | UpstreamError] = self._loop.create_future()
+        self.begin(head, body, partial(_resolve, waiter), bodiless=bodiless)
+        try:
+            found = await waiter
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        if isinstance(found, UpstreamError):
+            raise found
+        return found
+
+    def begin(self, head: bytes, body: bytes, asked: Asked, *, bodiless: bool) -> None:
+        """`ask` without waiting: ``asked`` is called once, with the answer or with what it would raise."""
         transport = self._transport
         if transport is None:
-            raise UpstreamBroken(_NOT_HTTP)
+            self._loop.call_soon(asked, UpstreamBroken(_NOT_HTTP))
+            return
         self._bodiless = bodiless
         self._barren = 0
         self._heard = self._loop.time()
-        self._head = self._loop.create_future()
+        self._asked = asked
         if len(body) > _IN_ONE_WRITE:
             transport.writelines((head, body))
         else:
             transport.write(head + body)
         if self._timer is None:
             self._timer = self._loop.call_later(self._silence_s, self._listen)
-        try:
-            found = await self._head
-        except asyncio.CancelledError:
-            self.abort()
-            raise
-        finally:
-            self._head = None
-        if isinstance(found, UpstreamError):
-            raise found
-        return found
+
+    def cancel(self) -> None:
+        """Nobody waits for the answer any more."""
+        self._asked = None
+        self.abort()
 
     def release(self, answer: UpstreamAnswer) -> None:
         """``answer`` is done with: keep the connection when nothing of it is left, else close it."""
@@ -216,7 +235,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         parser = self._parser
-        if parser is None or (self._head is None and self._answer is None):
+        if parser is None or (self._asked is None and self._answer is None):
             self.abort()  # nobody asked
             return
         self._heard = self._loop.time()
@@ -293,11 +312,10 @@ class UpstreamConnection(asyncio.Protocol):
         answer = self._answer
         if answer is None:
             return
-        head = self._head
-        if head is not None:
-            self._head = None
-            if not head.done():
-                head.set_result(answer)
+        asked = self._asked
+        if asked is not None:
+            self._asked = None
+            asked(answer)
         else:
             answer.wake()
 
@@ -308,19 +326,20 @@ class UpstreamConnection(asyncio.Protocol):
         self.abort()
 
     def _fail(self, kind: type[UpstreamBroken | UpstreamSilent]) -> None:
-        answer, head = self._answer, self._head
+        answer, asked = self._answer, self._asked
         if answer is not None:
             silent = kind is UpstreamSilent
             answer.fail(kind(f"the model {'fell silent' if silent else 'broke off'} in the middle of its answer"))
             self._tell()
-        elif head is not None and not head.done():
-            head.set_result(kind("the model did not answer in time" if kind is UpstreamSilent else _NOT_HTTP))
+        elif asked is not None:
+            self._asked = None
+            asked(kind("the model did not answer in time" if kind is UpstreamSilent else _NOT_HTTP))
 
     def _listen(self) -> None:
         """One timer for the life of a connection, and none while it is idle for longer: see how long it was silent."""
         self._timer = None
         answer = self._answer
-        if self._head is None and (answer is None or answer.whole):
+        if self._asked is None and (answer is None or answer.whole):
             return
         now = self._loop.time()
         left = self._silence_s if self._paused else self._heard + self._silence_s - now
@@ -329,3 +348,8 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self._fail(UpstreamSilent)
             self.abort()
+
+
+def _resolve(waiter: asyncio.Future[T], found: T) -> None:
+    if not waiter.done():
+        waiter.set_result(found)

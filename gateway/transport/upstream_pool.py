@@ -40,6 +40,7 @@ class Pool:
         self._connect_timeout_s = connect_timeout_s
         self._silence_s = silence_s
         self._keep_s = keep_s
+        self._loop = asyncio.get_running_loop()
         self._open: set[UpstreamConnection] = set()
         self._idle: list[UpstreamConnection] = []  # the one that was used last is last
         self._sweeping: asyncio.TimerHandle | None = None
@@ -53,13 +54,9 @@ class Pool:
         Raises:
             UpstreamUnreachable: no connection could be made.
         """
-        if not fresh:
-            oldest = asyncio.get_running_loop().time() - self._keep_s
-            while self._idle:
-                connection = self._idle.pop()
-                if connection.usable and connection.idle_since > oldest:
-                    return connection
-                connection.abort()
+        kept = None if fresh else self.take_kept()
+        if kept is not None:
+            return kept
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 connection = await self._connect(single=fresh)
@@ -69,6 +66,17 @@ class Pool:
             connection.abort()
             raise UpstreamUnreachable("the model cannot be reached")
         return connection
+
+    def take_kept(self) -> UpstreamConnection | None:
+        """The kept connection that was used last, when it is still good."""
+        if self._idle:
+            oldest = self._loop.time() - self._keep_s
+            while self._idle:
+                connection = self._idle.pop()
+                if connection.usable and connection.idle_since > oldest:
+                    return connection
+                connection.abort()
+        return None
 
     async def aclose(self) -> None:
         """Close all connections. Running requests get `UpstreamBroken`."""

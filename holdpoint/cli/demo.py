@@ -25,7 +25,7 @@ import click
 
 from holdpoint.cli.common import opened_store, settings_with_logs
 from holdpoint.cli.pushing import push_text
-from holdpoint.cli.supervisor import Supervisor
+from holdpoint.cli.supervisor import Child, Supervisor
 from holdpoint.clock import now_ms
 from holdpoint.demo.model import DemoModel
 from holdpoint.demo.people import CLEAN_PROMPT, PEOPLE, RISKY_PROMPT, Files, Sheet, missing_records
@@ -82,7 +82,7 @@ async def _run(settings: Settings, *, open_browser: bool) -> int:
                 await asyncio.to_thread(webbrowser.open, f"{sheet.bot_url}/review")
 
         environment = _environment(settings)
-        children = {"gateway": environment, "bot": environment}
+        children = [[Child("gateway", environment)], [Child("bot", environment)]]
         return await Supervisor(children, stop_within_s=_STOP_WITHIN_S).run(when_ready)
     finally:
         files.withdraw()

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import redis.asyncio as driver
 from redis.asyncio.connection import AbstractConnection
@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from holdpoint.errors import ConfigurationError, StoreUnavailable
+from holdpoint.store.line import Line
 
 _LUA = Path(__file__).parent / "lua"
 _COMMAND_TIMEOUT_S = 2.0
@@ -42,7 +43,8 @@ class Client:
             self._redis = self._open(url, timeout=_COMMAND_TIMEOUT_S)
             # Blocking reads have a pool of their own: their answers may take as long as they block.
             self._blocking = self._open(url, timeout=None)
-            self._line = _Line(_pool(url, timeout=None))
+            self._greeted = _Greeted(_pool(url, timeout=None))
+            self._line = Line(self._greeted.connect, error=_error)
         except ValueError:
             raise ConfigurationError("HOLDPOINT_REDIS_URL: not a redis://, rediss:// or unix:// URL") from None
 
@@ -57,7 +59,8 @@ class Client:
         """Close all connections."""
         await self._redis.aclose()
         await self._blocking.aclose()
-        await self._line.aclose()
+        self._line.close()
+        await self._greeted.aclose()
 
     async def command(self, *arguments: Argument) -> Any:
         """One plain command."""
@@ -84,7 +87,7 @@ class Client:
             return await _evaluate(self._redis.execute_command, script, keys, arguments)
 
     async def ordered(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        """As `script`, over one connection kept for this: one call after the other, at a third of the driver's cost."""
+        """As `script`, over one connection kept for this: one call after the other, at a fraction of the driver's cost."""
         async with _translated(), asyncio.timeout(_COMMAND_TIMEOUT_S):
             return await _evaluate(self._line.execute, script, keys, arguments)
 
@@ -97,23 +100,20 @@ class _Pool(driver.BlockingConnectionPool):
         await super().ensure_connection(connection)
 
 
-class _Line:
-    """One connection, one command at a time, without a time limit for each step: the caller has one for the whole."""
+class _Greeted:
+    """A `holdpoint.store.line.Connect`: the driver makes the connection and says hello. One at a time."""
 
     def __init__(self, pool: _Pool) -> None:
         self._connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]  # the driver's
-        self._turn = asyncio.Lock()
 
-    async def execute(self, *arguments: Argument) -> Any:
-        """As the driver's own; raises what it raises."""
-        connection = self._connection
-        async with self._turn:
-            await _drop_broken(connection)
-            if not connection.is_connected:
-                await connection.connect()  # type: ignore[no-untyped-call]  # the driver's
-            # Whatever goes wrong from here on, a cancellation too: the driver closes the connection.
-            await connection.send_command(*arguments)
-            return await connection.read_response()
+    async def connect(self) -> asyncio.Transport:
+        """A new connection; the one before is closed."""
+        await self._connection.disconnect(nowait=True)
+        await self._connection.connect()  # type: ignore[no-untyped-call]  # the driver's
+        writer = self._connection._writer  # noqa: SLF001 - the driver has no question for it
+        if writer is None:
+            raise ConnectionResetError("the connection broke")
+        return cast("asyncio.Transport", writer.transport)
 
     async def aclose(self) -> None:
         await self._connection.disconnect()
@@ -162,6 +162,11 @@ async def _drop_broken(connection: AbstractConnection) -> None:
     reader = connection._reader  # noqa: SLF001 - the driver has no question for it
     if reader is not None and (reader.exception() is not None or reader.at_eof()):
         await connection.disconnect(nowait=True)
+
+
+def _error(message: str) -> RedisError:
+    """What Redis answered with, as the driver would raise it."""
+    return NoScriptError(message) if message.startswith("NOSCRIPT") else ResponseError(message)
 
 
 async def _evaluate(

@@ -31,12 +31,14 @@ class Call:
     path: str
     key: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()  # besides the usual ones
 
     @property
     def raw(self) -> bytes:
+        more = "".join(f"{name}: {value}\r\n" for name, value in self.headers)
         return (
             f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nAuthorization: Bearer {self.key}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(self.body)}\r\n\r\n"
+            f"{more}Content-Type: application/json\r\nContent-Length: {len(self.body)}\r\n\r\n"
         ).encode() + self.body
 
 
@@ -109,10 +111,12 @@ class Wrk:
 
 
 def _lua(call: Call) -> str:
+    more = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in call.headers)
     return f"""
 wrk.method = "POST"
 wrk.headers["Authorization"] = "Bearer {call.key}"
 wrk.headers["Content-Type"] = "application/json"
+{more}
 wrk.body = [==[{call.body.decode()}]==]
 done = function(summary, latency, requests)
   local e = summary.errors

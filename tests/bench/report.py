@@ -30,6 +30,7 @@ class Section:
     rows: Sequence[Sequence[str]]
     verdicts: Sequence[Verdict] = ()
     notes: Sequence[str] = field(default=())
+    bars: Sequence[tuple[str, float]] = field(default=())  # for the chart: name, requests a second
 
     def text(self) -> str:
         widths = [max(len(row[i]) for row in (self.columns, *self.rows)) for i in range(len(self.columns))]
@@ -52,6 +53,21 @@ class Section:
         return "\n".join(lines).rstrip() + "\n"
 
 
+_HOW_TO_READ = (
+    "Everything is measured in one run, interleaved, and each number is the median of several short runs. Only the",
+    "ratios carry over to other machines; on a busy machine they are rougher too.",
+    "",
+    'Repeat it with `make bench` (a quick run: `make bench ARGS=--quick`; one part: `ARGS="--only throughput"`). nginx and',
+    "wrk are used when they are installed. `make bench-peers` installs LiteLLM's proxy and Portkey's gateway outside the tree,",
+    "and `ARGS=--peers` measures them too. `make soak` is the other proof: half an hour of mixed load while gateways are killed.",
+    "",
+    "The gateway checks a key, parses, matches, and records each request twice, and it waits for both records: recording cannot",
+    "be switched off. *fsync always* loses no record when the power goes, *everysec* the last second of them. CPU is the target's",
+    "process alone, without Redis.",
+    "",
+)
+
+
 def document(sections: Sequence[Section], *, machine: str, setup: Sequence[str], plan: str) -> str:
     """The page for readers. Says first which targets are missed."""
     verdicts = [verdict for section in sections for verdict in section.verdicts]
@@ -63,9 +79,8 @@ def document(sections: Sequence[Section], *, machine: str, setup: Sequence[str],
         f"Measured on {datetime.now(UTC):%Y-%m-%d} ({plan} run): {machine}.",
         *[f"{line[0].upper()}{line[1:]}." for line in setup],
         "",
-        "Everything is measured in one run, interleaved, and each number is the median of several short runs. Only the",
-        "ratios carry over to other machines.",
-        "",
+        *_HOW_TO_READ,
+        *_chart(sections),
         "## Targets",
         "",
         _row(["target", "measured", "", "by how much"]),
@@ -79,6 +94,10 @@ def document(sections: Sequence[Section], *, machine: str, setup: Sequence[str],
         *[section.markdown() for section in sections],
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _chart(sections: Sequence[Section]) -> list[str]:
+    return ["![Requests a second of each target](performance.svg)", ""] if any(each.bars for each in sections) else []
 
 
 def count(value: float) -> str:

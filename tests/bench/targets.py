@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench import nginx
+from tests.bench import nginx, peers
 from tests.bench.children import child, free_port, module
 from tests.bench.holdpoint_parts import Backend, backend, policy, program
 from tests.bench.load import Call
@@ -33,10 +33,11 @@ class Target:
     pid: int
     path: str = "/v1/chat/completions"
     key: str = "hp_none"
+    headers: tuple[tuple[str, str], ...] = ()
     tidy: Callable[[], None] = field(default=lambda: None)
 
     def call(self, body: bytes) -> Call:
-        return Call(self.port, self.path, self.key, body)
+        return Call(self.port, self.path, self.key, body, self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ async def running_targets(plan: Plan, cores: Cores) -> AsyncIterator[Targets]:
         kinds = [(rules, "always") for rules in plan.rules] + [(rules, "everysec") for rules in plan.everysec_rules]
         for rules, fsync in kinds:
             targets.all.append(await _gateway(stack, folder, url, rules, fsync, cores))
+        for peer in peers.ALL if plan.peers else ():
+            await _add_peer(stack, targets, folder, url, peer, cores)
         yield targets
 
 
@@ -88,6 +91,26 @@ async def _add_nginx(stack: AsyncExitStack, targets: Targets, folder: Path, upst
         child(command, ready=f"http://127.0.0.1:{port}/", log=folder / "nginx.log", cores=cores.target)
     )
     targets.all.append(Target(NGINX, port, pid))
+
+
+async def _add_peer(
+    stack: AsyncExitStack, targets: Targets, folder: Path, upstream: str, peer: peers.Peer, cores: Cores
+) -> None:  # fmt: skip
+    port = free_port()
+    command = peer.command(folder, port, upstream)
+    if command is None:
+        targets.missing[peer.name] = "not installed (make bench-peers installs it)"
+        return
+    pid = await stack.enter_async_context(
+        child(
+            command,
+            ready=f"http://127.0.0.1:{port}/",
+            log=folder / f"{peer.name}.log",
+            cores=cores.target,
+            env=peer.environment,
+        )
+    )
+    targets.all.append(Target(peer.name, port, pid, key=peers.KEY, headers=peer.headers(upstream)))
 
 
 async def _gateway(

@@ -6,31 +6,20 @@ import asyncio
 import statistics
 import sys
 from collections import defaultdict
-from dataclasses import dataclass
 
-from tests.bench.load import Generator, Load, chat_body
+from tests.bench.judge import Sample, Samples, ratio, verdicts
+from tests.bench.load import Generator, chat_body
 from tests.bench.machine import Cores, cpu_seconds
 from tests.bench.plan import Plan
-from tests.bench.report import Section, Verdict, count, milliseconds
-from tests.bench.targets import BARE, Target, gateway_name, running_targets
+from tests.bench.report import Section, count, milliseconds
+from tests.bench.targets import BARE, NGINX, Target, running_targets
 
-KEPT = 0.8  # of the bare proxy's throughput, with 50 rules and recording on
-_JUDGED_RULES = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One short run. ``cpu`` is the target's CPU time in seconds."""
-
-    load: Load
-    cpu: float
-
-
-Samples = dict[tuple[str, int], list[Sample]]
+_LARGE = 100_000
+_COLUMNS = ("p50", "p99", "CPU of each", "of nginx", "of the bare proxy", "errors")
 
 
 async def measure(plan: Plan, cores: Cores, generator: Generator) -> list[Section]:
-    """The table of requests, then the table of streams."""
+    """Four tables: requests and streams, with a small and with a large body."""
     async with running_targets(plan, cores) as targets:
         for target in targets.all:
             most = max(plan.connections)
@@ -39,21 +28,44 @@ async def measure(plan: Plan, cores: Cores, generator: Generator) -> list[Sectio
         rounds = _Rounds(plan, targets.all, generator)
         plain = await rounds.run(plan.rounds, plan.connections, chat_body())
         streams = await rounds.run(plan.stream_rounds, plan.stream_connections, chat_body(stream=True))
+        large = chat_body(characters=_LARGE)
+        large_plain = await rounds.run(plan.large_rounds, plan.stream_connections, large)
+        large = chat_body(characters=_LARGE, stream=True)
+        large_streams = await rounds.run(plan.large_rounds, plan.stream_connections, large)
     notes = [f"{name}: SKIPPED, {why}" for name, why in targets.missing.items()]
+    notes.append(f"load: {generator.name}; CPU time is that of the target's process alone")
+    notes.append(
+        "recording cannot be switched off: fsync says how long a record is waited for (always: until the disk has it)"
+    )
+    events = "answered with 50 events of 150 bytes at once"
     return [
         Section(
             "Requests: 2 KB chat body, 600 bytes of answer",
-            ("target", "connections", "req/s", "p50", "p99", "CPU per request", "of the bare proxy", "errors"),
+            ("target", "connections", "req/s", *_COLUMNS),
             _rows(plain, targets.all, plan.connections),
-            verdicts=_verdicts(plain, plan),
-            notes=[*notes, f"load: {generator.name}; CPU time is that of the target's process alone"],
-        ),
-        Section(
-            "Streams: the same request, answered with 50 events of 150 bytes at once",
-            ("target", "connections", "streams/s", "p50", "p99", "CPU per stream", "of the bare proxy", "errors"),
-            _rows(streams, targets.all, plan.stream_connections),
+            verdicts=verdicts(plain, streams, plan),
             notes=notes,
+            bars=_bars(plain, targets.all, plan),
         ),
+        *(
+            Section(
+                title, ("target", "connections", rate, *_COLUMNS), _rows(samples, targets.all, plan.stream_connections)
+            )
+            for title, rate, samples in (
+                (f"Streams: 2 KB chat body, {events}", "streams/s", streams),
+                ("Requests: 100 KB chat body, 600 bytes of answer", "req/s", large_plain),
+                (f"Streams: 100 KB chat body, {events}", "streams/s", large_streams),
+            )
+        ),
+    ]
+
+
+def _bars(samples: Samples, targets: list[Target], plan: Plan) -> list[tuple[str, float]]:
+    """Requests a second at the middle number of connections, for the chart."""
+    clients = sorted(plan.connections)[len(plan.connections) // 2]
+    return [
+        (target.name, statistics.median(each.load.per_second for each in samples[target.name, clients]))
+        for target in targets
     ]
 
 
@@ -66,7 +78,7 @@ class _Rounds:
         self._generator = generator
 
     async def run(self, rounds: int, connections: tuple[int, ...], body: bytes) -> Samples:
-        samples: Samples = defaultdict(list)
+        samples: dict[tuple[str, int], list[Sample]] = defaultdict(list)
         for number in range(rounds):
             for clients in connections:
                 # Whoever comes first in a round is another one each time.
@@ -95,6 +107,7 @@ def _rows(samples: Samples, targets: list[Target], connections: tuple[int, ...])
                 name: statistics.median(getattr(each.load, name) for each in mine)
                 for name in ("per_second", "p50", "p99")
             }
+            of = [ratio(samples, target.name, other, clients) for other in (NGINX, BARE)]
             answers = sum(each.load.answers for each in mine)
             cpu = sum(each.cpu for each in mine) / max(1, answers)
             rows.append(
@@ -105,46 +118,8 @@ def _rows(samples: Samples, targets: list[Target], connections: tuple[int, ...])
                     milliseconds(median["p50"]),
                     milliseconds(median["p99"]),
                     f"{cpu * 1e6:.0f} µs" if target.pid else "",
-                    f"{ratio(samples, target.name, BARE, clients):.2f}",
+                    *(f"{found:.2f}" if found is not None else "" for found in of),
                     str(sum(each.load.errors for each in mine)),
                 ]
             )
     return rows
-
-
-def ratio(samples: Samples, one: str, other: str, connections: int) -> float:
-    """The median, over the rounds, of ``one``'s throughput divided by ``other``'s in the same round."""
-    pairs = zip(samples[one, connections], samples[other, connections], strict=True)
-    return statistics.median(a.load.per_second / b.load.per_second for a, b in pairs)
-
-
-def _why(connections: int) -> str:
-    if connections == 1:
-        return (
-            "with one connection nothing overlaps: each request waits for its two records, before the model and after it, "
-            "and with fsync always each of them for the disk; the bare proxy waits for neither"
-        )
-    return (
-        "the gateway does more than the bare proxy does: it identifies, parses, matches, hashes and records twice; the CPU "
-        "times per request in the table tell how much more"
-    )
-
-
-def _verdicts(samples: Samples, plan: Plan) -> list[Verdict]:
-    kinds = [(_JUDGED_RULES, "always")] if _JUDGED_RULES in plan.rules else []
-    kinds += [(_JUDGED_RULES, "everysec")] if _JUDGED_RULES in plan.everysec_rules else []
-    found = []
-    for rules, fsync in kinds:
-        for clients in plan.connections:
-            kept = ratio(samples, gateway_name(rules, fsync), BARE, clients)
-            found.append(
-                Verdict(
-                    f"≥ {KEPT} of the bare aiohttp proxy's throughput, {rules} rules, recording, fsync {fsync}, "
-                    f"{clients} connection{'s' if clients > 1 else ''}",
-                    f"{kept:.2f}",
-                    kept >= KEPT,
-                    f"{(kept / KEPT - 1) * 100:+.0f} %",
-                    _why(clients),
-                )
-            )
-    return found

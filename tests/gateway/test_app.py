@@ -7,17 +7,21 @@ import os
 import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from gateway.app import running_gateway
+from holdpoint import live
 from holdpoint.errors import ConfigurationError, StoreUnavailable
 from holdpoint.model import State
+from holdpoint.policy import parse_policy
+from holdpoint.policy.document import Document
 from holdpoint.settings import Settings
 from tests.gateway.model import Model, Received, http
-from tests.gateway.world import CLEAN, RISKY, World, running_world
+from tests.gateway.world import CLEAN, POLICY, RISKY, World, running_world
 from tests.support.waiting import wait_until
 
 
@@ -157,3 +161,39 @@ async def test_sigterm_ends_the_process_in_order(redis_url: str) -> None:
         assert await process.wait() == 0
     assert b"gateway stops" in said
     assert b"Traceback" not in said
+
+
+async def test_requests_go_on_while_a_policy_compiles(
+    world: World, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    def slowly(text: str, file: str) -> Document:
+        begun.set()
+        gate.wait(60)
+        return parse_policy(text, file)
+
+    monkeypatch.setattr(live, "parse_policy", slowly)
+    forbidding = POLICY.format(upstream=model.url, timeout="10m").replace("BEGIN PRIVATE KEY", "weather")
+    try:
+        await world.store.config.push_policy(forbidding, expect=1, by="test")
+        await wait_until(begun.is_set, "the new policy compiles")
+        async with world.chat(CLEAN) as answer:
+            assert answer.status == 200
+        await world.store.config.revoke_key(world.key_id, by="test")
+
+        async def refused() -> bool:
+            async with world.chat(CLEAN) as answer:
+                return answer.status == 401
+
+        await wait_until(refused, "the key is revoked all the same")
+        assert b"holdpoint_policy_version 1.0" in world.gateway.metrics.render()
+    finally:
+        gate.set()
+    world.key = world.other_key
+
+    async def blocked() -> bool:
+        async with world.chat(CLEAN) as answer:
+            return answer.status == 403
+
+    await wait_until(blocked, "the new policy is in force")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import openai
 import pytest
 
+from gateway.forward import _InterruptedByLeaving
+from gateway.transport import ClientGone, Request
 from holdpoint.model import State
 from tests.gateway.model import STREAM_HEAD, Behave, Model, Received, chunk, http, piece, says, silent
 from tests.gateway.raw import post, raw_client
@@ -320,3 +323,18 @@ async def test_an_answer_too_large_to_keep_is_not_replayed(redis_url: str, model
             assert answer.status == 410
             assert answer.headers["x-holdpoint-state"] == "completed"
         assert len(model.received) == 1
+
+
+async def test_who_is_gone_already_interrupts_nothing_later() -> None:
+    """An interruption that comes after the block would be taken for the end of the gateway, and break the record off."""
+
+    class Gone:
+        disconnected = True
+
+        def on_disconnect(self, callback: Callable[[], object] | None) -> None:
+            if callback is not None:
+                callback()
+
+    with pytest.raises(ClientGone), _InterruptedByLeaving(cast("Request", Gone())):
+        pytest.fail("nobody waits for what is done here")
+    await asyncio.sleep(0)

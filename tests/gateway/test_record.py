@@ -104,7 +104,12 @@ async def test_a_recorder_that_dies_says_so_and_nobody_waits_for_it(store: Store
     deaths: list[str] = []
     recorder = Recorder(store, on_death=lambda name, _error: deaths.append(name))
     recorder.start()
-    with pytest.raises(StoreUnavailable):
-        await recorder.record(Entry("no such stream", EventKind.REQUEST_ALLOWED, "r1", 1, b"{}"))
+    broken = [Entry("no such stream", EventKind.REQUEST_ALLOWED, f"r{n}", 1, b"{}") for n in range(600)]
+    async with asyncio.timeout(5):  # they are more than one round trip takes
+        answers = await asyncio.gather(*map(recorder.record, broken), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {StoreUnavailable}
     await wait_until(lambda: deaths == ["record"], "the death is told")
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreUnavailable):  # also who comes later: nothing could end, and the gateway never stop
+            await recorder.record(entry(1))
     await recorder.stop()

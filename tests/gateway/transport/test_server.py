@@ -12,6 +12,7 @@ import pytest
 from gateway.transport import BodyBroken, BodyTooLarge, BodyTooSlow, ClientGone, Reply, Request
 from gateway.transport.server import HttpServer
 from tests.gateway.raw import raw_client
+from tests.support.waiting import wait_until
 
 Serve = Callable[[Request, Reply], Awaitable[None]]
 
@@ -227,3 +228,68 @@ async def test_stopping_closes_idle_connections_and_ends_with_the_running_answer
         status, headers = await busy.head()
         assert (status, headers["connection"]) == (200, "close")
         await closing
+
+
+async def test_who_is_cut_in_the_moment_of_a_hand_over_still_tidies_up() -> None:
+    ended: list[str] = []
+
+    async def rest() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("tidied up")
+
+    def serve(request: Request, reply: Reply) -> None:
+        reply.hand_over(rest())
+        for connection in tuple(server._connections):
+            connection.cut()
+
+    server = await HttpServer.open("127.0.0.1", 0, serve, write_timeout_s=0.3)
+    await server.start_accepting()
+    async with raw_client(server.port) as client:
+        await client.send(get("/"))
+        assert await client.rest() == b""
+    await server.aclose(1)
+    assert ended == ["tidied up"]
+
+
+@pytest.mark.parametrize("sized", [True, False])
+async def test_what_breaks_off_is_no_clean_end_for_a_client_of_http_1_0_either(sized: bool) -> None:
+    """Without a length the end of the connection is the end of the answer; nginx asks like that unless told otherwise."""
+
+    async def breaks(_request: Request, reply: Reply) -> None:
+        reply.start(200, [("content-length", "9")] if sized else [])
+        await reply.write(b"half")
+        reply.abort()
+
+    async with serving(breaks) as port, raw_client(port) as client:
+        await client.send(get("/", version="1.0"))
+        assert (await client.head())[0] == 200
+        if sized:
+            assert await client.rest() == b"half"
+        else:
+            with pytest.raises(ConnectionResetError):
+                await client.reader.read()
+
+
+@pytest.mark.parametrize("why", ["stops", "reads nothing"])
+async def test_who_is_cut_gets_no_clean_end_of_http_1_0(why: str) -> None:
+    async def endless(_request: Request, reply: Reply) -> None:
+        reply.start(200, [])
+        while why == "reads nothing":
+            await reply.write(b"x" * 100_000)
+        await reply.write(b"half")
+        await asyncio.Event().wait()
+
+    server = await HttpServer.open("127.0.0.1", 0, endless, write_timeout_s=0.3)
+    await server.start_accepting()
+    async with raw_client(server.port) as client:
+        await client.send(get("/", version="1.0"))
+        await client.head()
+        if why == "stops":
+            await server.aclose(0)
+        else:
+            await wait_until(lambda: not server._connections, "it was cut")
+        with pytest.raises(ConnectionResetError):
+            await client.reader.read()
+    await server.aclose(0)

@@ -403,3 +403,15 @@ async def test_tls(trusted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 async def model() -> AsyncIterator[Model]:
     async with running_model() as running:
         yield running
+
+
+async def test_a_header_that_cannot_be_sent_costs_no_kept_connection(model: Model) -> None:
+    url = f"{model.url}/v1/models"
+    asked: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    async with upstream() as client:
+        await ask(client, url)
+        with pytest.raises(UpstreamUnreachable):
+            client.try_send("POST", url, [("authorization", "Bearer a\nb")], b"{}", asked.set_result)
+        assert client.try_send("POST", url, [("accept", "x/y")], b"{}", asked.set_result) is not None
+        (await asked).close()
+    assert await sockets(model) == 1

@@ -1,0 +1,65 @@
+"""Whatever goes wrong on the route ends here, as a refusal in the provider's shape: promise 1's last line of defence."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
+
+from gateway.exchange import Exchange
+from gateway.refuse import refuse, unavailable
+from gateway.transport import ClientGone
+from holdpoint.errors import Refusal, StoreUnavailable
+from holdpoint.metrics import Metrics
+from holdpoint.model import RefusalCode
+
+Step = Callable[..., Coroutine[Any, Any, None]]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+def attempt(step: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> tuple[T, None] | tuple[None, Exception]:
+    """Call ``step`` where nothing can be awaited: what it returns, or the error, for a `Guard` to raise and refuse."""
+    try:
+        return step(*arguments, **named), None
+    except Exception as error:  # noqa: BLE001 - the outermost handler of what is called back
+        return None, error
+
+
+class Guard:
+    """``guard(exchange, step, *arguments)`` awaits ``step(*arguments)``. Never raises but for cancellation."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    async def __call__(self, exchange: Exchange, step: Step, *arguments: Any) -> None:
+        try:
+            try:
+                going = step(*arguments)
+                del arguments  # a waiting request keeps none of them
+                await going
+            except Refusal as refusal:
+                await self._refuse(exchange, refusal)
+            except StoreUnavailable as error:
+                _log.warning("refused: %s", error, extra={"request": exchange.id})
+                await self._refuse(exchange, unavailable())
+            except ClientGone:
+                raise
+            except Exception:  # noqa: BLE001 - the outermost handler: refuses, counts, logs with an id
+                await self._refuse(exchange, self._unexpected(exchange))
+        except ClientGone:
+            exchange.reply.abort()
+
+    async def _refuse(self, exchange: Exchange, refusal: Refusal) -> None:
+        self._metrics.refusals[refusal.code] += 1
+        await refuse(exchange, refusal)
+
+    def _unexpected(self, exchange: Exchange) -> Refusal:
+        error_id = secrets.token_hex(6)
+        self._metrics.errors["gateway"] += 1
+        _log.exception("unexpected error; refused", extra={"error_id": error_id, "request": exchange.id})
+        return Refusal(RefusalCode.UNAVAILABLE, f"The gateway failed on this request. Error id: {error_id}", status=500)

@@ -1,0 +1,108 @@
+"""One connection to Redis for one command after the other, as lean as the commits of many records need it (RESP 2).
+
+::
+
+    execute ─▶ one write ─▶ … ─▶ bytes ─▶ hiredis ─▶ the answer, or the error that it stands for
+
+The driver packs, locks, times and awaits several times for each command. It still makes the connection, because it knows
+the URL, TLS and the passwords, and says hello; then this takes the socket over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import hiredis
+
+Argument = str | int | bytes
+Connect = Callable[[], Awaitable[asyncio.Transport]]
+"""Makes a connection on which Redis has been greeted, and nothing is on its way."""
+
+
+class Line:
+    """Commands in the order in which they are given; each waits for the answer to the one before."""
+
+    def __init__(self, connect: Connect, *, error: Callable[[str], Exception]) -> None:
+        """``error`` makes an exception of an error that Redis answers with."""
+        self._connect = connect
+        self._error = error
+        self._turn = asyncio.Lock()
+        self._wire: _Wire | None = None
+
+    async def execute(self, *arguments: Argument) -> Any:
+        """The raw answer to one command. Without a time limit: the caller has one. Never sent twice.
+
+        Raises:
+            OSError: no connection, or it broke: nobody knows whether the command was carried out.
+            Exception: whatever ``error`` makes of the answer, or connecting raises.
+        """
+        async with self._turn:
+            wire = self._wire
+            if wire is None or wire.transport.is_closing():
+                wire = self._wire = _Wire(await self._connect(), self._error)
+            answer = wire.ask(packed(arguments))
+            try:
+                found = await answer
+            except BaseException:
+                self.close()  # the answer may still come, and would be taken for that to the next command
+                raise
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def close(self) -> None:
+        """Close the connection. The next command makes a new one."""
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.transport.abort()
+
+
+class _Wire(asyncio.Protocol):
+    """One connection, taken over from who made it, with one command on its way at a time."""
+
+    def __init__(self, transport: asyncio.Transport, error: Callable[[str], Exception]) -> None:
+        self.transport = transport
+        self._maker = transport.get_protocol()
+        self._reader = hiredis.Reader(protocolError=hiredis.ProtocolError, replyError=error)
+        self._answer: asyncio.Future[Any] | None = None
+        transport.set_protocol(self)
+
+    def ask(self, command: bytes) -> asyncio.Future[Any]:
+        """Send ``command``; what comes back is the answer, also when that is an error."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self.transport.write(command)
+        return self._answer
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._reader.feed(data)
+            found = self._reader.gets()
+        except hiredis.ProtocolError:
+            self.transport.abort()
+            return
+        if found is False:
+            return  # not all of it is there
+        answer = self._answer
+        if answer is None or answer.done() or self._reader.has_data():
+            self.transport.abort()  # nobody asked for it, or for what came with it
+        else:
+            self._answer = None
+            answer.set_result(found)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            broken = ConnectionResetError("the connection broke")
+            broken.__cause__ = exc
+            self._answer.set_exception(broken)
+        self._maker.connection_lost(exc)  # it waits for this when it closes
+
+
+def packed(arguments: tuple[Argument, ...]) -> bytes:
+    """One command as RESP: an array of bulk strings."""
+    pieces = [b"*%d\r\n" % len(arguments)]
+    for argument in arguments:
+        data = argument if isinstance(argument, bytes) else str(argument).encode()
+        pieces += (b"$%d\r\n" % len(data), data, b"\r\n")
+    return b"".join(pieces)

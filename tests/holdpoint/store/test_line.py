@@ -1,0 +1,103 @@
+"""The lean connection: one command after the other, what Redis says as it is, and never an answer to another command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from holdpoint.store.line import Line, packed
+from tests.support.redis_server import RedisServer
+
+
+class Said(Exception):
+    """An error that Redis answered with."""
+
+
+@pytest.fixture
+async def line(redis_server: RedisServer) -> AsyncIterator[Line]:
+    async def connect() -> asyncio.Transport:
+        transport, _ = await asyncio.get_running_loop().create_unix_connection(
+            asyncio.Protocol, str(redis_server.socket)
+        )
+        return transport
+
+    opened = Line(connect, error=Said)
+    yield opened
+    opened.close()
+
+
+def test_a_command_is_an_array_of_bulk_strings() -> None:
+    assert packed(("SET", "ä", 7, b"\x00\r\n")) == b"*4\r\n$3\r\nSET\r\n$2\r\n\xc3\xa4\r\n$1\r\n7\r\n$3\r\n\x00\r\n\r\n"
+
+
+async def test_answers_of_every_kind(line: Line) -> None:
+    assert await line.execute("SET", "k", "v") == b"OK"
+    assert await line.execute("GET", "k") == b"v"
+    assert await line.execute("GET", "nothing") is None
+    assert await line.execute("INCRBY", "n", 41) == 41
+    assert await line.execute("RPUSH", "l", "a", "b") == 2
+    assert await line.execute("LRANGE", "l", 0, -1) == [b"a", b"b"]
+    large = b"x" * 1_000_000
+    assert await line.execute("ECHO", large) == large
+
+
+async def test_an_error_is_raised_and_the_connection_goes_on(line: Line) -> None:
+    with pytest.raises(Said, match="NOSCRIPT"):
+        await line.execute("EVALSHA", "0" * 40, 0)
+    with pytest.raises(Said, match="unknown command"):
+        await line.execute("NONSENSE")
+    assert await line.execute("PING") == b"PONG"
+
+
+async def test_many_at_once_each_get_their_own(line: Line) -> None:
+    assert await asyncio.gather(*(line.execute("ECHO", n) for n in range(500))) == [b"%d" % n for n in range(500)]
+
+
+async def test_who_is_cancelled_leaves_no_answer_for_the_next(line: Line) -> None:
+    for turns in range(6):  # of the loop, between the command and its cancellation
+        asked = asyncio.ensure_future(line.execute("ECHO", "of somebody else"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.wait({asked})
+        assert await line.execute("ECHO", turns) == b"%d" % turns
+
+
+async def test_a_connection_that_breaks_fails_what_is_on_its_way_and_the_next_is_new(
+    line: Line, redis_server: RedisServer
+) -> None:
+    assert await line.execute("PING") == b"PONG"
+    blocked = asyncio.ensure_future(line.execute("BLPOP", "nothing", 0))
+    await asyncio.sleep(0)
+    redis_server.kill()
+    with pytest.raises(ConnectionError):
+        await blocked
+    with pytest.raises(FileNotFoundError):
+        await line.execute("PING")
+    redis_server.start()
+    assert await line.execute("PING") == b"PONG"
+
+
+@pytest.mark.parametrize("extra", [b"+OK\r\n", b"?\r\n"], ids=["an answer too many", "no RESP"])
+async def test_what_nobody_asked_for_ends_the_connection(extra: bytes) -> None:
+    async def lie(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"PING\r\n")
+        writer.write(b"+PONG\r\n" + extra)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(lie, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+
+    async def connect() -> asyncio.Transport:
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, "127.0.0.1", port)
+        return transport
+
+    line = Line(connect, error=Said)
+    with pytest.raises(ConnectionError):
+        await line.execute("PING")
+    line.close()
+    server.close()
+    await server.wait_closed()

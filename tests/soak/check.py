@@ -1,0 +1,174 @@
+"""What must hold when the load is over. Every function gives a list of what does not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psutil  # type: ignore[import-untyped]  # it has no stubs here
+
+from holdpoint.model import Hold, State
+from holdpoint.store import Store
+from tests.soak.model import MARK, Model
+from tests.soak.traffic import Traffic
+from tests.support.programs import Installation
+from tests.support.waiting import wait_until
+
+_NEVER = ("rejected", "left", "blocked", "halfbody")  # kinds that may not reach the model
+_ENDED = (State.COMPLETED, State.FAILED, State.REJECTED, State.CANCELLED, State.EXPIRED)
+_SPARE_FILES = 8
+_MOST_GROWTH = 48 * 2**20
+_SETTLED_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Of one idle process: open files (sockets are files), resident bytes."""
+
+    files: int
+    resident: int
+
+    @classmethod
+    def of(cls, pid: int) -> Footprint:
+        process = psutil.Process(pid)
+        return cls(process.num_fds(), process.memory_info().rss)
+
+
+def at_the_model(model: Model, traffic: Traffic) -> list[str]:
+    found = [f"a body without a mark reached the model: {body!r}" for body in model.strange]
+    for (kind, number), count in model.arrived.items():
+        if kind in _NEVER:
+            found.append(f"{kind} {number} reached the model")
+        elif count > 1:
+            found.append(f"{kind} {number} reached the model {count} times")
+    for kind, numbers in traffic.answered.items():
+        found += [f"{kind} {number}: answered, not asked" for number in numbers if not model.arrived[kind, number]]
+    return found
+
+
+def at_the_clients(traffic: Traffic) -> list[str]:
+    """A killed gateway explains a broken connection, never another answer."""
+    expected = {
+        "clean": {"200", "broken", "502", "503"},
+        "held": {"200", "gave up", "409"},
+        "rejected": {"403", "200", "gave up"},  # 200: the rejection came into a stream that had begun
+        "blocked": {"403", "broken", "503"},
+        "slow": {"200", "broken", "502", "503"},
+        "malformed": {"400", "405", "414", "417", "431", "505", "closed", "broken"},
+    }
+    return [
+        f"{kind}: {count} ended with {end}"
+        for kind, known in expected.items()
+        for end, count in traffic.ended[kind].items()
+        if end not in known
+    ] + [f"{kind}: none ended well" for kind in ("clean", "held", "slow") if not traffic.answered[kind]]
+
+
+async def holds(store: Store, model: Model) -> tuple[list[Hold], list[str]]:
+    """All holds, once nothing is pending or half way, and what is wrong with them."""
+
+    async def settled() -> bool:
+        counts = await store.holds.count()
+        return not counts[State.PENDING] and not counts[State.RELEASED]
+
+    found: list[str] = []
+    try:
+        await wait_until(settled, "no hold waits", seconds=_SETTLED_WITHIN_S)
+    except AssertionError:
+        found.append(f"holds are left behind: {await store.holds.count()}")
+    every: list[Hold] = []
+    cursor: str | None = None
+    while True:
+        page, cursor = await store.holds.list(state=None, limit=500, cursor=cursor)
+        every += page
+        if cursor is None:
+            break
+    found += [problem for hold in every for problem in _hold(hold, model)]
+    return every, found
+
+
+def _hold(hold: Hold, model: Model) -> Iterable[str]:
+    mark = MARK.search(hold.query.body)
+    if mark is None:
+        yield f"hold {hold.id} is none of ours"
+        return
+    kind, number = mark[1].decode(), int(mark[2])
+    sent = model.arrived[kind, number]
+    approved = any(decision.kind.value == "approve" for decision in hold.decisions)
+    if sent and not approved:
+        yield f"{kind} {number} reached the model without an approval"
+    if sent and hold.state not in (State.COMPLETED, State.FAILED):
+        yield f"{kind} {number} reached the model, and its hold is {hold.state}"
+    if hold.state is State.COMPLETED and sent != 1:
+        yield f"{kind} {number} is completed, and reached the model {sent} times"
+    # An approval that nobody has collected yet waits for an hour: that is how it should be.
+    if hold.state not in _ENDED and hold.state is not State.APPROVED:
+        yield f"{kind} {number} is {hold.state}"
+
+
+async def ledger(installation: Installation, holds_: list[Hold], model: Model) -> list[str]:
+    """The chain verifies, every release and end of a hold is told once, and nothing reached the model unrecorded."""
+    held = {"held", "rejected", "left"}
+    passed = {(kind, number) for kind, number in model.arrived if kind not in held}
+    records = await _records(installation, holds_, passed)
+    found = []
+    kinds = Counter((_hold_of(record), record["kind"]) for record in records)
+    for hold in holds_:
+        told = {kind: kinds[hold.id, kind] for kind in ("hold.created", f"hold.{hold.state}")}
+        found += [f"hold {hold.id}: {count} records of {kind}" for kind, count in told.items() if count != 1]
+        if kinds[hold.id, "hold.released"] > min(1, kinds[hold.id, "hold.approved"]):
+            found.append(f"hold {hold.id}: released without an approval, or twice")
+    found += [f"{kind} {number}: no record" for kind, number in passed - _allowed(records)]
+    verified = await asyncio.to_thread(installation.audit, "verify")
+    if verified.returncode != 0:
+        found.append(f"audit verify: {verified.stdout[-500:]}{verified.stderr[-500:]}")
+    return found
+
+
+async def _records(
+    installation: Installation, holds_: list[Hold], passed: set[tuple[str, int]]
+) -> list[dict[str, str]]:
+    """Everything in the ledger, once the end of every hold is in it, and every request that ``passed`` without one."""
+    ended = {(hold.id, f"hold.{hold.state}") for hold in holds_}
+    latest: list[dict[str, str]] = []
+
+    async def complete() -> bool:
+        out = (await asyncio.to_thread(installation.audit, "export")).stdout
+        latest[:] = [json.loads(line) for line in out.splitlines()]
+        told = {(_hold_of(record), record["kind"]) for record in latest}
+        return ended <= told and passed <= _allowed(latest)
+
+    with suppress(AssertionError):  # the caller says what is missing
+        await wait_until(complete, "the ledger has all", seconds=_SETTLED_WITHIN_S)
+    return latest
+
+
+def _allowed(records: Iterable[dict[str, str]]) -> set[tuple[str, int]]:
+    """The marks of the requests that were allowed."""
+    texts = (json.dumps(record).encode() for record in records if record["kind"] == "request.allowed")
+    return {(mark[1].decode(), int(mark[2])) for mark in map(MARK.search, texts) if mark is not None}
+
+
+def _hold_of(record: dict[str, str]) -> str:
+    return record["subject"]
+
+
+async def leaks(pid: int, before: Footprint) -> list[str]:
+    """Of a process that has lived through all of it, and is idle again."""
+
+    def closed() -> bool:
+        return Footprint.of(pid).files <= before.files + _SPARE_FILES
+
+    found = []
+    try:
+        await wait_until(closed, "the sockets are closed", seconds=_SETTLED_WITHIN_S)
+    except AssertionError:
+        found.append(f"{Footprint.of(pid).files} files are open, {before.files} were before")
+    grown = Footprint.of(pid).resident - before.resident
+    if grown > _MOST_GROWTH:
+        found.append(f"memory has grown by {grown / 2**20:.0f} MiB")
+    return found
