@@ -61,7 +61,7 @@ fmt: $(TEST_STAMP) ## format the code and fix what the linter can fix
 
 requirements: $(TEST_STAMP) ## pin the newest versions that pyproject.toml allows
 	$(COMPILE) --upgrade --output-file requirements.txt
-	$(COMPILE) --upgrade --extra test --extra lint --extra postgres --constraint requirements.txt --output-file requirements-test.txt
+	$(COMPILE) --upgrade --extra test --extra lint --extra postgres --extra saml --constraint requirements.txt --output-file requirements-test.txt
 
 clean: ## remove the environment and all caches; data folders stay
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -187,7 +187,9 @@ class Query:
 class Requester:
     """Who sent the request. ``principal`` is a lower-case e-mail for a person, a name for an agent.
 
-    ``owner`` is the principal that answers for an agent; None for a person. ``key_id`` names the Holdpoint key used.
+    ``owner`` is the principal that answers for an agent; None for a person. ``key_id`` names the Holdpoint key used,
+    ``issuer`` who issued the token that was. ``aliases`` are other principals that are the same person (a token's
+    other addresses): they forbid, and give no right.
     """
 
     principal: str
@@ -195,6 +197,25 @@ class Requester:
     owner: str | None = None
     name: str = ""
     key_id: str | None = None
+    issuer: str | None = None
+    aliases: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """Somebody who is away until ``until_ms`` and has asked another person to decide in their place, in ``groups``."""
+
+    principal: str
+    groups: frozenset[str]
+    until_ms: int
+    aliases: frozenset[str] = frozenset()
+
+
+class Factor(StrEnum):
+    """How a reviewer has shown once more that it is them, for one decision."""
+
+    SIGN_IN = "sign_in"  # a fresh sign-in at the identity provider
+    PASSKEY = "passkey"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +230,16 @@ class Reviewer:
     address: str = ""  # the platform's own id or the network address, for the record
     owner: str | None = None  # who answers for it, when the identity is an agent's key: agents do not decide
     aliases: frozenset[str] = frozenset()  # other principals that are this person; they forbid, and give no right
+    stands_in_for: tuple[StandIn, ...] = ()  # at the moment of the decision
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """One Holdpoint key, as stored. ``digest`` is the SHA-256 of the whole key, in hex; the key itself is never stored."""
+    """One Holdpoint key, as stored. ``digest`` is the SHA-256 of the whole key, in hex; the key itself is never stored.
+
+    ``connections`` are those that it may be used for; empty: all. ``networks`` are those that it may be used from, in
+    CIDR notation; empty: everywhere. ``replaces`` is the key that it was made from by a rotation.
+    """
 
     id: str
     digest: str
@@ -225,6 +251,9 @@ class KeyRecord:
     owner: str | None = None
     name: str = ""
     revoked_ms: int | None = None
+    connections: frozenset[str] = frozenset()
+    networks: tuple[str, ...] = ()
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +308,9 @@ class ReviewTerms:
 
     ``reasons`` are prepared ones for a rejection. ``question_pauses``: the clock stands while a question to the
     requester is open. ``confirm_edits``: an edited text needs an approval by somebody else than who edited it.
-    ``remind``: once, at half of the time. ``grant`` is None where no standing approval may be made.
+    ``remind``: once, at half of the time. ``grant`` is None where no standing approval may be made. ``step_up_ms``: a
+    decision counts once the reviewer has shown again, at most so long ago, that it is them. ``self_approval``: the
+    requester may approve, too. ``separation_ms``: who changed a rule less than so long ago does not decide under it.
     """
 
     reasons: tuple[str, ...] = ()
@@ -288,6 +319,9 @@ class ReviewTerms:
     remind: bool = True
     mentions: frozenset[Mention] = frozenset({Mention.REMINDER, Mention.ESCALATION})
     grant: GrantLimits | None = None
+    step_up_ms: int | None = None
+    self_approval: bool = False
+    separation_ms: int = 0
 
 
 USUAL_TERMS = ReviewTerms()
@@ -329,7 +363,8 @@ class Edit:
 class Decision:
     """One decision as recorded. ``digest`` is the one that was shown; ``result_digest`` differs when there are edits.
 
-    ``before`` holds the former texts of the edited paths, so that the diff can be drawn for ever.
+    ``before`` holds the former texts of the edited paths, so that the diff can be drawn for ever. ``aliases`` are other
+    principals that are the same person. ``behalf`` are the absent people in whose place they decided.
     """
 
     kind: DecisionKind
@@ -344,6 +379,9 @@ class Decision:
     edits: tuple[Edit, ...] = ()
     before: tuple[Edit, ...] = ()
     glass: bool = False  # an admin broke the glass: no quorum was asked for
+    aliases: tuple[str, ...] = ()
+    behalf: tuple[str, ...] = ()
+    factor: Factor | None = None  # how they have shown once more that it is them, where that was asked for
 
 
 @dataclass(frozen=True, slots=True)
