@@ -19,7 +19,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--no-emit-index-url --no-header --extra build
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check gallery gallery-tools bench bench-peers soak fmt requirements clean
+.PHONY: help setup demo test check gallery gallery-tools identity-tools bench bench-peers soak fmt requirements clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -43,6 +43,9 @@ gallery: $(TEST_STAMP) ## draw every card in every state into docs/gallery; need
 
 gallery-tools: $(TEST_STAMP) ## fetch what draws the cards; without it the tests of the drawn cards are skipped
 	@exec $(BIN)/python -m tests.gallery.tools
+
+identity-tools: $(TEST_STAMP) ## fetch the identity providers from npm; without them their tests are skipped
+	@exec $(BIN)/python -m tests.identity.tools
 
 bench: $(TEST_STAMP) ## measure; options in ARGS
 	@exec $(BIN)/python -m tests.bench $(ARGS)

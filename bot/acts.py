@@ -13,6 +13,7 @@ from bot.desk import Desk, Shown
 from bot.visibility import may_see
 from holdpoint.errors import MayNotDecide, TooLate
 from holdpoint.model import DecisionKind, GrantLimits, Hold, Question, Reviewer
+from holdpoint.policy import people
 from holdpoint.policy.mask import mask
 from holdpoint.visible import visible
 
@@ -41,7 +42,7 @@ def before_edit(desk: Desk, hold: Hold, reviewer: Reviewer, digest: str) -> dict
     Where a platform delivers a submission again, it is about those texts, whatever is held by now.
     """
     masks = desk.live.snapshot.policy.masks
-    mine = [done for done in hold.decisions if done.by == reviewer.principal and done.digest == digest]
+    mine = [done for done in hold.decisions if people.is_by(done, reviewer) and done.digest == digest]
     return {edit.path: mask(edit.text, masks).text for done in mine for edit in done.before}
 
 

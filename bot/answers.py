@@ -34,7 +34,8 @@ class Answer:
 
     ``text`` keeps its lines and columns: a policy, a diff, a hold's story; ``verbatim``: it is the policy's own, and masks
     would hide the patterns of the masks. ``confirm`` is the command that does what was
-    described, for who asked, once, within five minutes; until then nothing has changed.
+    described, for who asked, once, within five minutes; until then nothing has changed. ``link``: where they go on, for
+    who asked alone, and ``link_says`` what stands on its button.
     """
 
     ok: bool
@@ -45,6 +46,8 @@ class Answer:
     verbatim: bool = False
     confirm: str = ""
     picture: Picture | None = None
+    link: str = ""
+    link_says: str = "Confirm that it is me"
 
 
 def refusal(sentence: str) -> Answer:

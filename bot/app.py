@@ -16,6 +16,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from bot.commands import Commands
+from bot.confirmation import Verify
 from bot.decide import Decider
 from bot.directory import Directory
 from bot.email import KIND as EMAIL
@@ -29,6 +30,8 @@ from bot.teams import KIND as TEAMS
 from bot.teams.app import TeamsApp
 from bot.timer import Timer
 from bot.web.feed import Feed
+from bot.web.oidc_party import RelyingParty
+from bot.web.saml_party import ServiceProvider
 from bot.web.server import Route, WebServer
 from bot.web.site import Check, Site
 from bot.web.slack_door import slack_routes
@@ -41,6 +44,7 @@ from holdpoint.metrics import Metrics
 from holdpoint.settings import Settings
 from holdpoint.stopping import stop_signals, until_stopped
 from holdpoint.store import Store
+from holdpoint.store.key_use import UsedKeys
 from holdpoint.tasks import Tasks
 
 _log = logging.getLogger("bot.app")
@@ -74,11 +78,12 @@ class Build(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """A platform that is switched on, and the routes by which it calls."""
+    """A platform that is switched on, the routes by which it calls, and who says whose its accounts are."""
 
     kind: str
     app: Serves
     routes: Sequence[Route] = ()
+    verify: Verify | None = None
 
 
 async def run(settings: Settings, *, clock: Clock = now_ms) -> None:
@@ -122,8 +127,9 @@ async def running_bot(settings: Settings, *, clock: Clock = now_ms) -> AsyncIter
         recorder, ledger = await _start_recorder(settings, store, stack, tasks, clock=clock)
         history = History(ledger, store, clock=clock, masks=lambda: live.snapshot.policy.masks)
         stack.push_async_callback(history.aclose)
-        decider = Decider(store, live, clock=clock, metrics=metrics)
-        directory = Directory(live, clock=clock)
+        decider = Decider(store, live, clock=clock, metrics=metrics, link_base=settings.link_base)
+        used_keys = await stack.enter_async_context(UsedKeys(store.key_use, on_death=on_death))
+        directory = Directory(live, clock=clock, used_keys=used_keys, links=store.links)
         commands = Commands(
             store, live, clock=clock, link_base=settings.link_base, decider=decider, metrics=metrics, history=history
         )
@@ -146,7 +152,25 @@ async def running_bot(settings: Settings, *, clock: Clock = now_ms) -> AsyncIter
         metrics.policy_version = lambda: live.snapshot.policy.version
         metrics.recorder_lag_seconds = lambda: recorder.lag_seconds
         checks = _checks(recorder, platforms, died)
-        site = Site(settings, store, live, decider, directory, metrics, clock, feed, history, checks)
+        party = RelyingParty(settings, store, live, clock=clock, on_death=on_death)
+        stack.push_async_callback(party.aclose)
+        await party.start()
+        saml = ServiceProvider(settings, store, live, clock=clock)
+        site = Site(
+            settings,
+            store,
+            live,
+            decider,
+            directory,
+            metrics,
+            clock,
+            feed,
+            history,
+            party,
+            saml,
+            checks,
+            _verifiers(platforms),
+        )
         server = WebServer(site, extra=[route for platform in platforms for route in platform.routes])
         stack.push_async_callback(server.stop)
         await server.start(settings.bot_host, settings.bot_port)
@@ -159,10 +183,10 @@ def _platforms(settings: Settings, build: Build) -> list[Platform]:
     if settings.slack_is_on:
         slack = build(SlackApp)
         installing = install_routes(slack.installer) if slack.installer is not None else []
-        found.append(Platform(SLACK, slack, [*slack_routes(slack), *installing]))
+        found.append(Platform(SLACK, slack, [*slack_routes(slack), *installing], slack.verify))
     if settings.teams_is_on:
         teams = build(TeamsApp)
-        found.append(Platform(TEAMS, teams, teams_routes(teams)))
+        found.append(Platform(TEAMS, teams, teams_routes(teams), teams.verify))
     if settings.email_is_on:
         found.append(Platform(EMAIL, build(EmailApp)))
     return found
@@ -215,6 +239,10 @@ def _checks(recorder: Recorder, platforms: Sequence[Platform], died: asyncio.Eve
 
     checks: dict[str, Check] = {"tasks": tasks, "ledger": ledger}
     return checks | {platform.kind: partial(chat, platform.app) for platform in platforms}
+
+
+def _verifiers(platforms: Sequence[Platform]) -> Mapping[str, Verify]:
+    return {platform.kind: platform.verify for platform in platforms if platform.verify is not None}
 
 
 def _in_url(host: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from bot.desk import GONE, Desk, sentence
 from bot.sentences import person
-from holdpoint.errors import DecisionError, NotFound, StoreUnavailable, TooLate
+from holdpoint.errors import DecisionError, NotFound, StepUpNeeded, StoreUnavailable, TooLate
 from holdpoint.model import DecisionKind, Reviewer, State
 from holdpoint.store.bundles import BundleKind, Covered
 from holdpoint.visible import visible_line
@@ -25,12 +25,16 @@ MOST_LINES = 10
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of one hold: decided now, or ``before`` by whom, or ``why`` not; nothing of it: not known."""
+    """What became of one hold: decided now, or ``before`` by whom, or ``why`` not; nothing of it: not known.
+
+    ``unconfirmed``: it is approved once the person has confirmed that it is them.
+    """
 
     hold: str
     decided: bool = False
     before: str = ""
     why: str = ""
+    unconfirmed: bool = False
 
 
 async def saw_whole(desk: Desk, value: str, covered: Sequence[Covered], reviewer: Reviewer, *, limit: int) -> bool:
@@ -88,11 +92,30 @@ async def decide_all(
     return list(found.values())
 
 
+async def ask(
+    desk: Desk, covered: Sequence[Covered], done: Sequence[Done], reviewer: Reviewer, *, whole: bool
+) -> str:  # fmt: skip
+    """Keep the approvals that have to be confirmed, all together; the link that does, empty where none has to.
+
+    Raises:
+        TooLate, StoreUnavailable: none was kept.
+    """
+    unconfirmed = {each.hold for each in done if each.unconfirmed}
+    if not unconfirmed:
+        return ""
+    asked = [each for each in covered if each.hold in unconfirmed]
+    return (await desk.decider.step_up.ask(reviewer, asked, seen_whole=whole)).url
+
+
 async def _decide(
     desk: Desk, each: Covered, reviewer: Reviewer, kind: DecisionKind, *, reason: str, whole: bool
 ) -> Done:
     try:
-        await desk.decider.decide(each.hold, reviewer, kind, digest=each.digest, reason=reason, seen_whole=whole)
+        await desk.decider.decide(
+            each.hold, reviewer, kind, digest=each.digest, reason=reason, seen_whole=whole, asking=False
+        )
+    except StepUpNeeded:
+        return Done(each.hold, unconfirmed=True)
     except TooLate as error:
         return Done(each.hold, before=await _winner(desk, each.hold), why=sentence(error))
     except DecisionError as error:
@@ -119,7 +142,10 @@ def sum_of(done: Sequence[Done], kind: DecisionKind) -> str:
     parts = [f"{sum(each.decided for each in done)} {word}"]
     for who, count in Counter(each.before for each in done if each.before).most_common():
         parts.append(f"{count} {'was' if count == 1 else 'were'} decided before by {who}")
-    unknown = sum(not (each.decided or each.why) for each in done)
+    waiting = sum(each.unconfirmed for each in done)
+    if waiting:
+        parts.append(f"{waiting} {'counts' if waiting == 1 else 'count'} once you have confirmed that it is you")
+    unknown = sum(not (each.decided or each.why or each.unconfirmed) for each in done)
     if unknown:
         parts.append(f"{unknown} could not be confirmed: look at the card, and press again")
     refused = [f"Not {word}: hold {each.hold}. {each.why}" for each in done if each.why and not each.before]

@@ -6,7 +6,7 @@ Identical requests that have come to different ends are listed like a digest, so
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,12 +32,18 @@ class Bundled:
         return Rendering(payload, self.shown, self.view.value, self.offers, self.rows)
 
 
-def bundled(bundle: Bundle, holds: Sequence[Hold], *, link_base: str, masks: Masks, limit: int) -> Bundled:
+Off = Callable[[Hold], str]
+"""That nobody is there of a group that has to decide on a hold; empty for somebody (`bot.presence`)."""
+
+
+def bundled(
+    bundle: Bundle, holds: Sequence[Hold], *, link_base: str, masks: Masks, limit: int, off: Off = lambda _: ""
+) -> Bundled:
     """The card of ``bundle``, whose holds are ``holds`` as they are now; it shows ``limit`` characters of a text."""
     waiting = [hold for hold in holds if hold.state is State.PENDING]
 
     def card(hold: Hold) -> CardView:
-        return card_view(hold, now_ms=hold.created_ms, limit=limit, link_base=link_base, masks=masks)
+        return card_view(hold, now_ms=hold.created_ms, limit=limit, link_base=link_base, masks=masks, off=off(hold))
 
     if bundle.kind is BundleKind.SAME and (waiting or len({_ending(hold) for hold in holds}) == 1):
         # Of those that wait, the one that is least far: the card never says that there is more agreement than there is.

@@ -1,10 +1,8 @@
-"""Whom a call in a thread means, as principals. Pure; a platform turns them into mentions of its own."""
+"""Why people are called in a thread, in words, and how many at most. Whom a call means is in `bot.presence`."""
 
 from __future__ import annotations
 
-from bot.platform import Call
 from holdpoint.model import Mention
-from holdpoint.policy.document import Group
 
 MOST_CALLED = 10
 REASONS = {
@@ -12,10 +10,3 @@ REASONS = {
     Mention.REMINDER: "Half of the time is over, and this still waits:",
     Mention.ESCALATION: "You may decide on this, too:",
 }
-
-
-def people(group: Group, call: Call) -> list[str]:
-    """The members that a platform may know by e-mail, ten at most: never the requester, nor who has decided already."""
-    requester = call.hold.requester
-    out = {requester.principal, requester.owner, *(done.by for done in call.hold.decisions)}
-    return [member for member in sorted(group.members) if member not in out and "@" in member][:MOST_CALLED]

@@ -22,6 +22,7 @@ from bot.parts import part_label, portion
 from bot.passages import DiffLine, diff_lines
 from bot.pieces import EditView, PartView, ProgressView, RuleView, claim_view, outcome_view, question_view
 from bot.timeline import timeline
+from bot.until import told
 from bot.views import Action, CardView, Tone, plain_text
 from holdpoint.lifecycle import deadline_at
 from holdpoint.model import Decision, Hold, Reviewer, State
@@ -45,6 +46,7 @@ def card_view(
     fold: bool = True,
     reveal: bool = False,
     count: int = 1,
+    off: str = "",
 ) -> CardView:
     """``hold`` as seen at ``now_ms``.
 
@@ -52,7 +54,8 @@ def card_view(
     everything); with ``fold``, a limited view shows the newest user turn and what matched, and nothing else. ``viewer``
     is who looks: without the right to decide, the actions are gone and ``may_not_decide`` says why; None draws a card
     for everybody. ``reveal`` leaves the masks off: for the eyes of one reviewer, never for a card, and only after it was
-    recorded. ``count`` is how many identical holds this card stands for.
+    recorded. ``count`` is how many identical holds this card stands for. ``off`` says that
+    nobody is there of a group that has to decide (`bot.presence`).
     """
     masks = Masks() if reveal else masks
 
@@ -63,9 +66,10 @@ def card_view(
         return visible_line(mask(text, masks).text)
 
     shown = portion(hold, masks, limit=limit, fold=fold)
-    progress = _progress(hold, clean_line)
+    so_far = authority.progress(hold, hold.decisions)
+    progress = _progress(hold, so_far, clean_line)
     actions, refusal = offers(hold, now_ms=now_ms, viewer=viewer, masked=shown.masked)
-    confirmation = _confirmation(hold, clean_line) if hold.state is State.PENDING else ""
+    confirmation = _confirmation(hold, so_far, clean_line) if hold.state is State.PENDING else ""
     model, connection, environment = (
         clean_line(text) for text in (hold.query.model, hold.connection, hold.environment)
     )
@@ -106,6 +110,7 @@ def card_view(
         reminded_ms=hold.reminded_ms,
         progress=progress,
         confirmation=confirmation,
+        confirming=clean_line(sentences.confirming_sentence(hold, now_ms=now_ms)),
         claim=claim_view(hold, clean_line),
         questions=tuple(question_view(question, clean, clean_line) for question in hold.questions),
         grant=hold.evaluation.terms.grant,
@@ -126,7 +131,17 @@ def card_view(
         senders=frozenset(filter(None, (hold.requester.principal, hold.requester.owner))),
         question_pauses=hold.evaluation.terms.question_pauses,
         paths=tuple(part.path for part in hold.query.parts),
+        off=clean_line(off),
+        in_place_of=clean_line(_in_place_of(hold, viewer, now_ms)) if Action.APPROVE in actions else "",
     )
+
+
+def _in_place_of(hold: Hold, viewer: Reviewer | None, now_ms: int) -> str:
+    """In whose place ``viewer``, who may decide, does so; empty where they have the right themselves."""
+    if viewer is None or not viewer.stands_in_for:
+        return ""
+    absent = authority.check(hold, viewer, now_ms=now_ms).absent
+    return f"{absent.principal}, away until {told(absent.until_ms, sentences.UTC)}" if absent is not None else ""
 
 
 def requester_name(hold: Hold, clean: Callable[[str], str]) -> str:
@@ -165,17 +180,17 @@ def _title(hold: Hold, clean: Callable[[str], str]) -> str:
 
 
 def _missing(progress: Sequence[ProgressView]) -> list[str]:
-    """``1 more approval from security``, ``2 approvals from legal``."""
-    missing = [(item.needed - len(item.people), item) for item in progress if not item.done]
+    """``1 more approval from security``, ``2 approvals from legal``; of those whose turn it is."""
+    missing = [(item.needed - len(item.people), item) for item in progress if not (item.done or item.after)]
     return [
         f"{count} {'more ' if item.people else ''}approval{'' if count == 1 else 's'} from {item.groups}"
         for count, item in missing
     ]
 
 
-def _confirmation(hold: Hold, clean: Callable[[str], str]) -> str:
+def _confirmation(hold: Hold, so_far: authority.Progress, clean: Callable[[str], str]) -> str:
     """What an edited text still needs beside the approvals; empty when nothing is missing."""
-    if not authority.progress(hold, hold.decisions).unconfirmed:
+    if not so_far.unconfirmed:
         return ""
     editor = next((decision for decision in reversed(hold.decisions) if decision.edits), None)
     return (
@@ -191,7 +206,7 @@ def _deadline_words(hold: Hold, now_ms: int) -> str:
     return f"{sentences.duration(left)} left" if left > 0 else "deadline passed"
 
 
-def _progress(hold: Hold, clean: Callable[[str], str]) -> tuple[ProgressView, ...]:
+def _progress(hold: Hold, so_far: authority.Progress, clean: Callable[[str], str]) -> tuple[ProgressView, ...]:
     names = {decision.by: sentences.person(decision) for decision in hold.decisions}
     return tuple(
         ProgressView(
@@ -199,8 +214,9 @@ def _progress(hold: Hold, clean: Callable[[str], str]) -> tuple[ProgressView, ..
             tuple(visible_line(group) for group in requirement.alternates),
             requirement.approvals,
             tuple(clean(names.get(who, who)) for who in people),
+            tuple(map(visible_line, requirement.after)) if requirement.group in so_far.early else (),
         )
-        for requirement, people in authority.progress(hold, hold.decisions).items
+        for requirement, people in so_far.items
     )
 
 

@@ -13,7 +13,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bot import grammar
-from bot.admin import changes, glass, grants, holds, pausing, people, policies, reports, routes
+from bot.admin import (
+    absence,
+    changes,
+    glass,
+    grants,
+    holds,
+    keys,
+    limits,
+    linking,
+    passkeys,
+    pausing,
+    people,
+    policies,
+    reports,
+    routes,
+    sessions,
+)
 from bot.admin.office import Access, Call, Checkup, Command, Office, Sampler, command
 from bot.answers import Answer, Picture, Table, inert, refusal
 from bot.decide import Decider
@@ -29,6 +45,7 @@ from holdpoint.errors import (
     HoldpointError,
     LedgerError,
     NotFound,
+    StepUpNeeded,
     StoreUnavailable,
 )
 from holdpoint.live import Live
@@ -64,8 +81,14 @@ TABLE: tuple[Command, ...] = (
     *routes.TABLE,
     *policies.TABLE,
     *changes.TABLE,
+    *limits.TABLE,
     *reports.TABLE,
     *people.TABLE,
+    *absence.TABLE,
+    *linking.TABLE,
+    *passkeys.TABLE,
+    *keys.TABLE,
+    *sessions.TABLE,
     _CONFIRM,
     command("help [command…]", Access.EVERYBODY, "this list, or the part of it that begins so", _help),
 )
@@ -129,7 +152,7 @@ class Commands:
         except StoreUnavailable:
             raise
         except (DecisionError, NotFound, Conflict, ConfigurationError, LedgerError, ChannelError) as error:
-            return Answer(False, _sentences(error))
+            return Answer(False, _sentences(error), link=error.url if isinstance(error, StepUpNeeded) else "")
 
 
 def _find(text: str) -> tuple[Command | None, dict[str, str] | None]:
@@ -139,9 +162,12 @@ def _find(text: str) -> tuple[Command | None, dict[str, str] | None]:
     rows = [row for row in TABLE if grammar.begins(row.form, words)]
     if not rows:
         return None, None
-    row = max(rows, key=lambda each: len(each.form.words))
-    arguments = row.form.bind(text, tokens)
-    return row, dict(arguments) if arguments is not None else None
+    longest = max(len(row.form.words) for row in rows)
+    for row in (row for row in rows if len(row.form.words) == longest):
+        arguments = row.form.bind(text, tokens)
+        if arguments is not None:
+            return row, dict(arguments)
+    return rows[0], None
 
 
 def _why_not(row: Command, reviewer: Reviewer, *, verified: bool) -> str:

@@ -19,7 +19,7 @@ from holdpoint.errors import BadText, Conflict, MayNotDecide, NotFound, StoreUna
 from holdpoint.lifecycle import claim_at, is_late
 from holdpoint.live import Live
 from holdpoint.model import Hold, Question, Reviewer, State
-from holdpoint.policy import authority
+from holdpoint.policy import authority, people
 from holdpoint.store import Store
 
 CLAIM_MS = 600_000
@@ -52,9 +52,13 @@ class Conversation:
 
         async def change(hold: Hold, now_ms: int) -> Hold:
             _refuse_late(hold, now_ms)
-            authority.check(hold, reviewer)
+            authority.check(hold, reviewer, now_ms=now_ms)
             mine = claim_at(hold, now_ms)
-            if mine and mine.by == reviewer.principal and mine.until_ms - now_ms > CLAIM_MS - _RENEWED_AFTER_MS:
+            if (
+                mine
+                and people.same(mine.by, reviewer.principal)
+                and mine.until_ms - now_ms > CLAIM_MS - _RENEWED_AFTER_MS
+            ):
                 return hold
             return await self._store.talk.claim(
                 hold, by=reviewer.principal, name=reviewer.name, until_ms=now_ms + CLAIM_MS
@@ -67,11 +71,11 @@ class Conversation:
 
         async def change(hold: Hold, now_ms: int) -> Hold:
             _refuse_late(hold, now_ms)
-            authority.check(hold, reviewer)
+            authority.check(hold, reviewer, now_ms=now_ms)
             claim = claim_at(hold, now_ms)
             if claim is None:
                 return hold
-            if claim.by != reviewer.principal:
+            if not people.same(claim.by, reviewer.principal):
                 raise MayNotDecide(f"{claim.name or claim.by} is on it. Claim it yourself to take it over.")
             return await self._store.talk.unclaim(hold, by=reviewer.principal)
 
@@ -89,7 +93,7 @@ class Conversation:
             if any((each.by, each.text) == (reviewer.principal, text) for each in open_questions(hold)):
                 return hold
             _refuse_late(hold, now_ms)
-            authority.check(hold, reviewer)
+            authority.check(hold, reviewer, now_ms=now_ms)
             if len(hold.questions) >= MOST_QUESTIONS:
                 raise BadText(f"The requester was asked {MOST_QUESTIONS} questions already; decide with what you know.")
             question = Question(
@@ -148,7 +152,7 @@ class Conversation:
         """
         hold = await self._store.holds.get(hold_id)
         if not may_see(hold, reviewer):
-            authority.check(hold, reviewer)
+            authority.check(hold, reviewer, now_ms=self._clock())
         _refuse_other_text(hold, digest)
         await self._store.talk.read(hold_id, by=reviewer.principal, digest=digest, channel=reviewer.channel)
 
@@ -161,7 +165,7 @@ class Conversation:
         await self._live.ensure_fresh()
         hold = await self._store.holds.get(hold_id)
         _refuse_late(hold, self._clock())
-        authority.check(hold, reviewer)
+        authority.check(hold, reviewer, now_ms=self._clock())
         _refuse_other_text(hold, digest)
         await self._store.talk.revealed(hold_id, by=reviewer.principal, digest=digest, channel=reviewer.channel)
         return hold

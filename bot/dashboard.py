@@ -10,13 +10,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from bot.absence import own_lines
 from bot.cards import CardView, card_view
+from bot.presence import off_sentence
 from holdpoint.clock import Clock
 from holdpoint.errors import LedgerError, MayNotDecide
 from holdpoint.lifecycle import deadline_at, is_late
 from holdpoint.live import Live
 from holdpoint.model import DecisionKind, Hold, Reviewer, Role, State
-from holdpoint.policy import authority
+from holdpoint.policy import authority, people
 from holdpoint.store import Store
 from holdpoint.store.cards import Failing
 from holdpoint.store.quiet import Quiet
@@ -51,6 +53,7 @@ class Overview:
 class Dashboard:
     """One person's page. ``queued`` counts all that they may decide on, ``queue`` has the most urgent ones.
 
+    ``absence`` says whether they are away, and for whom they stand in, as labels and texts.
     ``ids`` are the holds on it and in the queue behind it: when one of them changes, so does the page.
     """
 
@@ -61,6 +64,7 @@ class Dashboard:
     quiet: Quiet
     overview: Overview | None
     ids: frozenset[str]
+    absence: tuple[tuple[str, str], ...] = ()
 
 
 class Dashboards:
@@ -98,6 +102,7 @@ class Dashboards:
             quiet=await self._store.quiet.get(person.principal),
             overview=await self._overview() if Role.ADMIN in person.roles else None,
             ids=frozenset(hold.id for hold in (*queue, *own)),
+            absence=own_lines(person, self._live.snapshot, now_ms),
         )
 
     async def _waiting(self, since_ms: int) -> Iterable[Hold]:
@@ -131,7 +136,7 @@ class Dashboards:
     def _view(self, hold: Hold, now_ms: int, person: Reviewer) -> CardView:
         return card_view(
             hold, now_ms=now_ms, link_base=self._link_base, masks=self._live.snapshot.policy.masks, viewer=person,
-            limit=self._characters,
+            limit=self._characters, off=off_sentence(hold, self._live.snapshot, now_ms),
         )  # fmt: skip
 
 
@@ -140,13 +145,14 @@ def _is_theirs(hold: Hold, person: Reviewer, now_ms: int) -> bool:
     if is_late(hold, now_ms):
         return False
     try:
-        authority.check(hold, person)
+        authority.check(hold, person, now_ms=now_ms)
     except MayNotDecide:
         return False
-    return not any(
-        done.by == person.principal and done.kind is DecisionKind.APPROVE and done.result_digest == hold.digest
+    approved = any(
+        people.is_by(done, person) and done.kind is DecisionKind.APPROVE and done.result_digest == hold.digest
         for done in hold.decisions
     )
+    return not approved or authority.counts_anew(hold, person, now_ms=now_ms)
 
 
 def urgency(hold: Hold, now_ms: int) -> tuple[int, int, str]:

@@ -20,6 +20,7 @@ from bot.directory import Directory, UnknownPerson
 from bot.drawer import LARGE_BYTES, Drawer
 from bot.grants import Grants
 from bot.platform import Posted
+from bot.presence import off_sentence
 from bot.withdraw import Withdrawals
 from holdpoint.clock import Clock
 from holdpoint.errors import (
@@ -27,6 +28,7 @@ from holdpoint.errors import (
     DecisionError,
     MayNotDecide,
     NotFound,
+    StepUpNeeded,
     StoreUnavailable,
     TooLate,
     WrongDigest,
@@ -100,6 +102,7 @@ class Desk:
         draw = partial(
             card_view, hold, now_ms=self.clock(), link_base=self.link_base,
             masks=self.live.snapshot.policy.masks, viewer=reviewer, limit=limit, reveal=reveal,
+            off=off_sentence(hold, self.live.snapshot, self.clock()),
         )  # fmt: skip
         return draw() if len(hold.query.body) < LARGE_BYTES else await asyncio.to_thread(draw)
 
@@ -124,10 +127,12 @@ class Desk:
 class Trouble:
     """What went wrong (or has to be said), as sentences for the person; empty when all went well.
 
-    ``stale``: the card is behind. ``refused``: this person may not do it.
+    ``stale``: the card is behind. ``refused``: this person may not do it. ``url``: where they, and nobody else, can go on;
+    the sentence does not name it.
     """
 
     sentence: str = ""
+    url: str = ""
     stale: bool = False
     refused: bool = False
 
@@ -143,6 +148,8 @@ async def in_words(*, within_s: float, away: str) -> AsyncIterator[Trouble]:
     try:
         async with asyncio.timeout(within_s):
             yield trouble
+    except StepUpNeeded as error:
+        trouble.sentence, trouble.url = error.NOT_YET, error.url
     except (DecisionError, UnknownPerson) as error:
         trouble.sentence = sentence(error)
         trouble.stale = isinstance(error, TooLate | WrongDigest)

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from bot.bundles import BundleDrawer
 from bot.copies import SETTLED_AFTER_MS, Copies, PostLimited, Sheet, Showing
+from bot.personal import Personal, redirected
 from bot.placing import Placing
 from bot.platform import Channel, NobodyThere, Posted, Rendering
 from bot.pressure import Pressure
@@ -42,7 +43,8 @@ _log = logging.getLogger(__name__)
 class Drawer:
     """Draws the holds of one platform. ``prepare`` is asked once, before the first card of a hold, for what it shows.
 
-    ``instead_of``: the chats that could not reach the requester before it is tried here, see `bot.telling`.
+    ``instead_of``: the chats that could not reach the requester before it is tried here, see `bot.telling`. ``personal``:
+    which routes lead to one person, see `bot.personal`; None where none do.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Drawer:
         clock: Clock,
         prepare: Prepare | None = None,
         instead_of: frozenset[str] | None = None,
+        personal: Personal | None = None,
     ) -> None:
         self.kind = channel.kind
         self.channel = channel
@@ -62,6 +65,7 @@ class Drawer:
         self._live = live
         self._clock = clock
         self._prepare = prepare
+        self._personal = personal
         self._telling = Telling(store, channel.kind, instead_of=instead_of)
         self._copies = Copies(store, channel, clock=clock)
         self._placing = Placing(store, channel, self._copies, self.pressure, clock=clock)
@@ -171,9 +175,15 @@ class Drawer:
         if hold.state is not State.PENDING:
             is_news = hold.closed_ms is None or self._clock() - hold.closed_ms < NEWS_MS
             # Broken glass is for everybody to see, also where it was broken before the card could be posted.
-            loud = channels_of(hold, snapshot, self.kind) if any(done.glass for done in hold.decisions) else []
+            loud = await self._routed(hold, snapshot) if any(done.glass for done in hold.decisions) else []
             return [*loud, *dm] if is_news else []
-        return [*channels_of(hold, snapshot, self.kind), *dm]
+        return [*await self._routed(hold, snapshot), *dm]
+
+    async def _routed(self, hold: Hold, snapshot: Snapshot) -> list[str]:
+        targets = channels_of(hold, snapshot, self.kind)
+        if self._personal is None or not snapshot.absences:
+            return targets
+        return await redirected(targets, self._personal, snapshot, self._clock())
 
     async def _wanted_dm(self, hold: Hold) -> list[str]:
         person = hold.requester.owner or hold.requester.principal

@@ -86,6 +86,8 @@ def facts(view: CardView, bundle: BundleView | None = None) -> list[Fact]:
             Fact("Status", clip(view.state_sentence, 400)),
             *_clock(view),
             *_some("Approvals", [item.line for item in view.progress] if several else [], most=5, length=150),
+            Fact("Confirming", clip(view.confirming, 250)),
+            *absence(view),
             *claim(view),
             Fact("Identical", clip(bundle.line if bundle else _identical(view), 300)),
             Fact("History", clip(view.similar, 300) if view.pending else ""),
@@ -197,6 +199,11 @@ def _clock(view: CardView) -> list[Fact]:
     if view.paused_ms is not None:
         return [Fact("Clock", "stands until the requester answers, since ", view.paused_ms)]
     return [Fact("Decide by", "⏰ " if view.reminded_ms is not None else "⏳ ", view.deadline_ms)]
+
+
+def absence(view: CardView) -> list[Fact]:
+    """Who is not there, and in whose place who looks would decide."""
+    return told([Fact("Away", clip(view.off, 400)), Fact("In the place of", clip(view.in_place_of, 250))])
 
 
 def claim(view: CardView) -> list[Fact]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from bot.decide import decision_by
+from bot.plans import decision_by
 from bot.sentences import already_sentence
 from holdpoint.clock import Clock
 from holdpoint.errors import BadText, Conflict, MayNotDecide, NotFound, StoreUnavailable, TooLate, WrongDigest
@@ -24,7 +24,7 @@ from holdpoint.lifecycle import is_late
 from holdpoint.live import Live
 from holdpoint.metrics import Metrics
 from holdpoint.model import DecisionKind, Hold, Reviewer, Role, State, Verdict
-from holdpoint.policy import authority
+from holdpoint.policy import authority, people
 from holdpoint.standing import BrokenGlass
 from holdpoint.store import Store
 
@@ -58,7 +58,7 @@ class BreakGlass:
         for _ in range(_ATTEMPTS):
             hold = await self._store.holds.get(hold_id)
             authority.check_not_own(hold, reviewer)
-            if any(done.glass and done.by == reviewer.principal for done in hold.decisions):
+            if any(done.glass and people.is_by(done, reviewer) for done in hold.decisions):
                 return hold
             now_ms = self._clock()
             if hold.state is not State.PENDING or is_late(hold, now_ms):
@@ -87,7 +87,7 @@ class BreakGlass:
         """
         _refuse_others(reviewer)
         glass = await self._store.glass.get(hold_id)
-        if reviewer.principal == glass.by:
+        if _is_breaker(reviewer, glass):
             raise MayNotDecide("You broke the glass yourself; another admin has to review it.")
         with suppress(NotFound):  # Redis keeps a hold for its retention time, and the list for as long as nobody looks
             authority.check_not_own(await self._store.holds.get(hold_id), reviewer)
@@ -98,6 +98,10 @@ class BreakGlass:
         evaluation = self._live.snapshot.policy.evaluate(hold.query, hold.requester, now_ms)
         if evaluation.verdict is Verdict.BLOCK:
             raise MayNotDecide("The policy in force blocks this text, and no glass can be broken for that.")
+
+
+def _is_breaker(reviewer: Reviewer, glass: BrokenGlass) -> bool:
+    return not people.of_reviewer(reviewer).isdisjoint(people.names(glass.by, *glass.aliases))
 
 
 def _refuse_others(reviewer: Reviewer) -> None:

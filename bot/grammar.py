@@ -4,7 +4,7 @@ A command's *form* is what help shows, and what is parsed by: ``route add <group
 
 ::
 
-    word          as it stands, in any case          a|b           one of these words
+    word          as it stands, in any case          a|b           one of these words; behind a <name> a word alone, too
     <name>        one word, or several in quotes     [name] [a|b]  the same, and may be left out
     <name…>       all the rest, as it was typed      [name…]
 
@@ -15,6 +15,7 @@ not closed, or stands inside a word, is a character like any other: ``don't`` is
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -85,7 +86,7 @@ class Form:
     def parse(cls, shown: str) -> Form:
         """A form as it is written in a table of commands."""
         pieces = shown.split()
-        words = [piece for piece in pieces if piece.replace("-", "").isalpha()]
+        words = list(itertools.takewhile(lambda piece: piece.replace("-", "").isalpha(), pieces))
         return cls(shown, tuple(words), tuple(_parameter(piece) for piece in pieces[len(words) :]))
 
     def bind(self, text: str, tokens: Sequence[Token]) -> Mapping[str, str] | None:
@@ -105,7 +106,7 @@ def _parameter(piece: str) -> Parameter:
     optional = piece.startswith("[")
     inner = piece.strip("<>[]")
     rest = inner.endswith("…")
-    is_choice = not piece.startswith("<") and "|" in inner
+    is_choice = "|" in inner if piece.startswith("[") else not piece.startswith("<")
     return Parameter(inner.rstrip("…"), not optional, tuple(inner.split("|")) if is_choice else (), rest)
 
 

@@ -15,16 +15,19 @@ from __future__ import annotations
 
 import hashlib
 
-from bot.decide import Decider, decision_by
+from bot.decide import Decider
+from bot.plans import decision_by
 from bot.sentences import duration
 from holdpoint.clock import Clock
-from holdpoint.errors import MayNotDecide
+from holdpoint.errors import MayNotDecide, StepUpNeeded
 from holdpoint.live import Live
-from holdpoint.model import Decision, DecisionKind, GrantLimits, GrantScope, Hold, Reviewer, Role
-from holdpoint.policy import authority
+from holdpoint.model import Decision, DecisionKind, Factor, GrantLimits, GrantScope, Hold, Reviewer, Role
+from holdpoint.policy import authority, people
 from holdpoint.policy.grants import limits_of, narrower, review_rules
 from holdpoint.standing import Grant
 from holdpoint.store import Store
+from holdpoint.store.bundles import Covered
+from holdpoint.store.stepups import GrantChoice
 
 
 class Grants:
@@ -62,6 +65,7 @@ class Grants:
         subject: str = "",
         reason: str = "",
         seen_whole: bool = True,
+        factor: Factor | None = None,
     ) -> tuple[Hold, Grant]:
         """Approve the hold, and make a grant for ``uses`` more requests within ``age_ms`` from the approval.
 
@@ -72,23 +76,31 @@ class Grants:
             NotFound: there is no such hold.
             MayNotDecide: the person, the hold or the policy does not allow such a grant; nothing was changed.
             TooLate, WrongDigest, BadEdit: as for an approval; nothing was changed.
+            StepUpNeeded: approval and grant are kept, and wait to be confirmed.
             StoreUnavailable: it is not known how far it came; the same call may be repeated.
         """
         await self._live.ensure_fresh()
         hold = await self._store.holds.get(hold_id)
-        authority.check(hold, reviewer)
+        _refuse_borrowed(hold, reviewer, self._clock())
         subject = self._checked(hold, scope, subject, uses, age_ms)
         _refuse_shared(hold, reviewer, self._clock())
-        hold = await self._decider.decide(
-            hold_id, reviewer, DecisionKind.APPROVE, digest=digest, reason=reason, seen_whole=seen_whole
-        )
+        try:
+            hold = await self._decider.decide(
+                hold_id, reviewer, DecisionKind.APPROVE, digest=digest, reason=reason, seen_whole=seen_whole,
+                factor=factor, asking=False,
+            )  # fmt: skip
+        except StepUpNeeded:
+            choice = GrantChoice(scope, subject, uses, age_ms)
+            raise await self._decider.step_up.ask(
+                reviewer, [Covered(hold_id, digest)], reason=reason, seen_whole=seen_whole, grant=choice
+            ) from None
         approval = _approval(hold, reviewer)
         expires_ms = approval.at_ms + age_ms
         if self._clock() >= expires_ms:
             raise MayNotDecide("Your approval is so long ago that the grant would be over. Nothing more was granted.")
         grant = Grant(
-            id=_id_of(hold, reviewer),
-            by=reviewer.principal,
+            id=_id_of(hold, approval),
+            by=approval.by,
             name=reviewer.name,
             scope=scope,
             subject=subject,
@@ -100,6 +112,7 @@ class Grants:
             expires_ms=expires_ms,
             hold=hold.id,
             reason=reason,
+            aliases=tuple(sorted({reviewer.principal, *reviewer.aliases, *approval.aliases} - {approval.by})),
         )
         return hold, await self._store.grants.make(grant)
 
@@ -138,11 +151,19 @@ class Grants:
         return subject
 
 
+def _refuse_borrowed(hold: Hold, reviewer: Reviewer, now_ms: int) -> None:
+    """Raise `MayNotDecide` unless the person may decide by their own groups, on somebody else's request."""
+    authority.check_not_own(hold, reviewer)
+    if authority.check(hold, reviewer, now_ms=now_ms).absent is not None:
+        raise MayNotDecide("Who stands in for somebody decides on single requests, and makes no standing approvals.")
+
+
 def _refuse_shared(hold: Hold, reviewer: Reviewer, now_ms: int) -> None:
     """Raise `MayNotDecide` unless the approval of this one person, of the text as it was sent, decides the hold."""
     if any(decision.edits or decision.glass for decision in hold.decisions):
         raise MayNotDecide("This request is no model for others: it was edited, or let through in an emergency.")
-    alone = decision_by(reviewer, DecisionKind.APPROVE, hold, now_ms)
+    # The approval itself brings the proof that may be asked for.
+    alone = decision_by(reviewer, DecisionKind.APPROVE, hold, now_ms, factor=Factor.SIGN_IN)
     if not authority.progress(hold, (alone,)).complete:
         raise MayNotDecide("Your approval alone does not decide this request, so you cannot approve similar ones.")
 
@@ -150,11 +171,11 @@ def _refuse_shared(hold: Hold, reviewer: Reviewer, now_ms: int) -> None:
 def _approval(hold: Hold, reviewer: Reviewer) -> Decision:
     """The approval that the grant goes with: `Decider.decide` has written it, or found it."""
     for decision in hold.decisions:
-        if decision.by == reviewer.principal and decision.kind is DecisionKind.APPROVE and not decision.glass:
+        if people.is_by(decision, reviewer) and decision.kind is DecisionKind.APPROVE and not decision.glass:
             return decision
     raise MayNotDecide("Your approval is not on this request any more. Look at it again.")
 
 
-def _id_of(hold: Hold, reviewer: Reviewer) -> str:
+def _id_of(hold: Hold, approval: Decision) -> str:
     """One grant for each hold and person, however often it is asked for. Names neither."""
-    return "g" + hashlib.sha256(f"{hold.id}\0{reviewer.principal}".encode()).hexdigest()[:20]
+    return "g" + hashlib.sha256(f"{hold.id}\0{approval.by}".encode()).hexdigest()[:20]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bot.cards import edit_lines
 from bot.pieces import OutcomeView
 from bot.platform import Call
-from bot.sentences import Clean, channel_words, decision_word, full_person
+from bot.sentences import Clean, channel_words, decision_word, factor_words, full_person, in_place_of
 from holdpoint.model import Decision, Hold, Mention, State
 from holdpoint.policy import authority
 from holdpoint.policy.mask import Masks, mask
@@ -63,14 +63,12 @@ def calls(hold: Hold) -> tuple[Call, ...]:
     if hold.state is not State.PENDING:
         return ()
     mentions, found = hold.evaluation.terms.mentions, list[Call]()
-    missing = tuple(
-        group
-        for requirement, people in authority.progress(hold, hold.decisions).items
-        if len(people) < requirement.approvals
-        for group in (requirement.group, *requirement.alternates)
-    )
+    asked = authority.progress(hold, hold.decisions).missing
+    missing = tuple(group for requirement in asked for group in (requirement.group, *requirement.alternates))
     if Mention.HELD in mentions:
         found.append(Call("call held", Mention.HELD, missing, hold))
+        # Each group whose turn comes later is called when it does.
+        found += (Call(f"call {each.group}", Mention.HELD, (each.group,), hold) for each in asked if each.after)
     if Mention.REMINDER in mentions and hold.reminded_ms is not None:
         found.append(Call("call reminder", Mention.REMINDER, missing, hold))
     if Mention.ESCALATION in mentions:
@@ -82,7 +80,8 @@ def calls(hold: Hold) -> tuple[Call, ...]:
 def _decided(decision: Decision, clean: Clean, masks: Masks) -> str:
     glass = ", breaking the glass," if decision.glass else ""
     said = f": {decision.reason}" if decision.reason else ""
-    line = clean(f"{decision_word(decision)} by {full_person(decision)}{glass} {channel_words(decision.channel)}{said}")
+    how = f"{channel_words(decision.channel)}{factor_words(decision)}"
+    line = clean(f"{decision_word(decision)} by {full_person(decision)}{in_place_of(decision)}{glass} {how}{said}")
     before = {edit.path: edit.text for edit in decision.before}
     changed = [
         visible_line(f"{each.sign} {each.text}"[:_LINE])

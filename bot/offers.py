@@ -16,16 +16,17 @@ def offers(hold: Hold, *, now_ms: int, viewer: Reviewer | None, masked: bool) ->
     """
     if hold.state is not State.PENDING or is_late(hold, now_ms):
         return (Action.VIEW,), ""
+    right = None
     if viewer is not None:
         try:
-            authority.check(hold, viewer)
+            right = authority.check(hold, viewer, now_ms=now_ms)
         except MayNotDecide as refusal:
             return (Action.VIEW,), str(refusal)
     offered = {
-        Action.EDIT: any(part.editable for part in hold.query.parts),
+        Action.EDIT: any(part.editable for part in hold.query.parts) and not (right and right.own),
         Action.CLAIM: not _is_claimed(hold, viewer),
         Action.UNCLAIM: _is_claimed(hold, viewer),
-        Action.GRANT: may_be_granted(hold),
+        Action.GRANT: may_be_granted(hold) and not (right and (right.own or right.absent)),
         Action.REVEAL: masked,
     }
     return tuple(action for action in Action if offered.get(action, True)), ""

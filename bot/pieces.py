@@ -98,12 +98,16 @@ class RuleView:
 
 @dataclass(frozen=True, slots=True)
 class ProgressView:
-    """How far one requirement is. ``people`` have approved; ``alternates`` are groups that joined by escalation."""
+    """How far one requirement is. ``people`` have approved; ``alternates`` are groups that joined by escalation.
+
+    ``after`` are the groups that have to approve before it is this one's turn; empty once it is.
+    """
 
     group: str
     alternates: tuple[str, ...]
     needed: int
     people: tuple[str, ...]
+    after: tuple[str, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -116,9 +120,10 @@ class ProgressView:
 
     @property
     def line(self) -> str:
-        """``1 of 2 from security: Sam``."""
+        """``1 of 2 from security: Sam``, or ``0 of 1 from security, after leads``."""
         people = f": {', '.join(self.people)}" if self.people else ""
-        return f"{len(self.people)} of {self.needed} from {self.groups}{people}"
+        after = f", after {' and '.join(self.after)}" if self.after else ""
+        return f"{len(self.people)} of {self.needed} from {self.groups}{people}{after}"
 
 
 @dataclass(frozen=True, slots=True)

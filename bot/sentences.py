@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import assert_never
+from zoneinfo import ZoneInfo
 
+from bot.until import told
 from holdpoint.clock import iso
-from holdpoint.model import Decision, DecisionKind, GrantScope, Hold, State, Tally
+from holdpoint.model import Decision, DecisionKind, Factor, GrantScope, Hold, State, Tally
 
 Clean = Callable[[str], str]
+UTC = ZoneInfo("UTC")
 
 _CHANNELS = {
     "web": "from the web",
@@ -61,6 +64,14 @@ def person(decision: Decision) -> str:
 def full_person(decision: Decision) -> str:
     """The same beyond doubt: a display name may be anybody's."""
     return f"{decision.name} ({decision.by})" if decision.name and decision.name != decision.by else decision.by
+
+
+def in_place_of(decision: Decision) -> str:
+    """`` for sam@example.com (away until Wed 2026-12-02 00:00 UTC)``; empty where they decided by their own right."""
+    if not decision.behalf:
+        return ""
+    until = f" (away until {told(decision.behalf_until_ms, UTC)})" if decision.behalf_until_ms is not None else ""
+    return f" for {counted(decision.behalf)}{until}"
 
 
 def counted(names: Sequence[str]) -> str:
@@ -163,6 +174,32 @@ def glass_sentence(hold: Hold) -> str:
     return f"{full_person(broken)} broke the glass: nobody else was asked. Another admin has to look at it."
 
 
+def confirming_sentence(hold: Hold, *, now_ms: int) -> str:
+    """Whose approvals do not count yet: they have to confirm that it is them; empty for nobody's.
+
+    ``Sam is confirming their approval``
+    """
+    if hold.state is not State.PENDING:
+        return ""
+    names = [each.name or each.by for each in hold.confirming if now_ms < each.until_ms]
+    if not names:
+        return ""
+    return f"{counted(names)} {'is' if len(names) == 1 else 'are'} confirming their approval{'' if len(names) == 1 else 's'}"
+
+
+def factor_words(decision: Decision) -> str:
+    """How they showed once more that it is them, with a comma in front; empty where that was not asked for."""
+    match decision.factor:
+        case None:
+            return ""
+        case Factor.SIGN_IN:
+            return ", confirmed by a fresh sign-in"
+        case Factor.PASSKEY:
+            return ", confirmed with a passkey"
+        case _:
+            assert_never(decision.factor)
+
+
 def told_sentence(hold: Hold) -> str:
     """How the requester was told of the hold, where it was not in the usual place; empty where it was.
 
@@ -194,7 +231,7 @@ def _approval(hold: Hold, clean: Clean) -> str:
         return _deed(
             decision_word(approvals[0]) if approvals else "Approved", approvals[-1] if approvals else None, hold, clean
         )
-    names = list(dict.fromkeys(person(each) for each in approvals))
+    names = list(dict.fromkeys(f"{person(each)}{in_place_of(each)}" for each in approvals))
     word = "Approved with edits" if any(each.edits for each in approvals) else "Approved"
     return clean(f"{word} by {counted(names)} after {duration(approvals[-1].at_ms - hold.created_ms)}")
 
@@ -209,7 +246,8 @@ def _deed(word: str, decision: Decision | None, hold: Hold, clean: Clean) -> str
         return clean(
             f"{word} by {person(decision)}, who broke the glass, {channel_words(decision.channel)} after {after}"
         )
-    return clean(f"{word} by {person(decision)} {channel_words(decision.channel)} after {after}")
+    who = f"{person(decision)}{in_place_of(decision)}"
+    return clean(f"{word} by {who} {channel_words(decision.channel)} after {after}")
 
 
 def _with_reason(word: str, hold: Hold, clean: Clean) -> str:

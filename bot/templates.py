@@ -1,6 +1,6 @@
 """Everything that people see comes out of ``templates/``, through the one environment here (the only user of Jinja2).
 
-``.html`` files escape by themselves; in ``.json.j2`` every value goes through ``tojson``; ``.txt`` is plain text. An
+``.html`` and ``.xml`` files escape by themselves; in ``.json.j2`` every value goes through ``tojson``; ``.txt`` is plain text. An
 unknown name in a template is an error, never an empty string.
 """
 
@@ -31,7 +31,7 @@ def _environment() -> Environment:
     # No user ever writes a template, so the sandbox is not needed.
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
-        autoescape=select_autoescape(enabled_extensions=("html",), default_for_string=True),
+        autoescape=select_autoescape(enabled_extensions=("html", "xml"), default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

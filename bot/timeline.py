@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.sentences import Clean, channel_words, decision_word, full_person
+from bot.sentences import Clean, channel_words, decision_word, factor_words, full_person, in_place_of
 from holdpoint.model import Decision, Hold, Question, State
 
 
@@ -68,5 +68,5 @@ def _talk(question: Question, clean: Clean) -> list[TimelineLine]:
 
 def _decided(decision: Decision, clean: Clean) -> TimelineLine:
     glass = ", breaking the glass," if decision.glass else ""
-    text = f"{decision_word(decision)} by {full_person(decision)}{glass} {channel_words(decision.channel)}"
+    text = f"{decision_word(decision)} by {full_person(decision)}{in_place_of(decision)}{glass} {channel_words(decision.channel)}{factor_words(decision)}"
     return TimelineLine(decision.at_ms, _one(text, clean), clean(decision.reason))

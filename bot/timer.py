@@ -59,7 +59,7 @@ class Timer:
                 await asyncio.sleep(_PAUSE_S)
 
     async def _prune(self) -> None:
-        for kept in (self._store.holds, self._store.grants, self._store.glass):
+        for kept in (self._store.holds, self._store.grants, self._store.glass, self._store.absences):
             await kept.prune()
 
     async def look(self) -> None:
@@ -117,6 +117,8 @@ class Timer:
                 await self._store.talk.resume(hold)
             case Step.UNCLAIM:
                 await self._store.talk.unclaim(hold, by="policy")
+            case Step.LAPSE:
+                await self._store.talk.lapse(hold)
             case _:
                 assert_never(step)
         _log.info("a hold moved by its deadline", extra={"hold": hold.id, "step": step.value})

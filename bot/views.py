@@ -39,11 +39,13 @@ class CardView:
 
     ``justification`` may have several lines. ``reason`` is what was said with the decision that ended the hold, or why
     it expired or was cancelled. ``took`` is how long the decision took, in words; empty while there is none. ``glass``
-    says that an admin broke the glass. ``confirmation`` says what an edited text still needs: somebody else. ``masked``:
+    says that an admin broke the glass. ``confirmation`` says what an edited text still needs: somebody else. ``confirming``
+    says whose approvals wait until they have shown that it is them. ``masked``:
     something is hidden by a mask. ``revealed``: nothing is, this is for one reviewer alone. ``folded`` counts the parts
     of which nothing is shown, ``cut`` all characters that are left out. ``told`` says how the requester was told, where that
     was not in the usual place. ``senders`` are principals, for comparing and not for showing: who sent the request, and who owns
-    the agent that did. ``paths`` are those of all parts in the query's order, which numbers the inputs of dialogs.
+    the agent that did. ``off`` says that nobody is there of a group that has to decide; ``in_place_of`` in whose place who looks
+    would decide. ``paths`` are those of all parts in the query's order, which numbers the inputs of dialogs.
     """
 
     id: str
@@ -76,6 +78,7 @@ class CardView:
     reminded_ms: int | None
     progress: tuple[ProgressView, ...]
     confirmation: str
+    confirming: str
     claim: ClaimView | None
     questions: tuple[QuestionView, ...]
     grant: GrantLimits | None
@@ -96,6 +99,8 @@ class CardView:
     senders: frozenset[str]
     question_pauses: bool
     paths: tuple[str, ...]
+    off: str = ""
+    in_place_of: str = ""
 
     @property
     def pending(self) -> bool:
@@ -242,6 +247,7 @@ def plain_text(view: CardView) -> str:
     lines += (sentence for sentence in (view.similar, view.glass, view.told) if sentence)
     lines += view.warnings
     lines += (progress.line for progress in view.progress)
+    lines += (sentence for sentence in (view.confirming, view.off) if sentence)
     if view.claim:
         lines.append(f"{view.claim.name or view.claim.by} is on it")
     if view.justification:

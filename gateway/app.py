@@ -22,6 +22,7 @@ from gateway.grants import Grants
 from gateway.held import Held
 from gateway.holds import HoldsResource
 from gateway.journal import Journal
+from gateway.limits import running_limits
 from gateway.place import Worker, taken, upstream_tls
 from gateway.proxy import Proxy
 from gateway.record import Recorder
@@ -36,6 +37,8 @@ from holdpoint.metrics import Metrics
 from holdpoint.settings import Settings
 from holdpoint.stopping import stop_signals, until_stopped
 from holdpoint.store import Store
+from holdpoint.store.key_use import UsedKeys
+from holdpoint.tokens.providers import Providers
 
 # A request leaves few cycles behind, and the objects of thousands of waiting ones are not worth a look every 700
 # allocations, Python's default.
@@ -97,6 +100,7 @@ async def running_gateway(
         recorder = Recorder(store, on_death=on_death)
         stack.push_async_callback(recorder.stop)
         recorder.start()
+        used_keys = await stack.enter_async_context(UsedKeys(store.key_use, on_death=on_death))
         upstream = HttpUpstream(
             connect_timeout_s=settings.upstream_connect_timeout_s,
             read_timeout_s=settings.upstream_read_timeout_s,
@@ -138,8 +142,11 @@ async def running_gateway(
             forwarder=forwarder,
             held=held,
             grants=Grants(store, held, metrics=metrics, clock=clock),
+            limits=await stack.enter_async_context(running_limits(store, journal, metrics, on_death=on_death)),
             holds=HoldsResource(store, held),
             status=status,
+            providers=await stack.enter_async_context(Providers(clock=clock, on_death=on_death)),
+            used_keys=used_keys,
             metrics=metrics,
             clock=clock,
             settings=settings,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gateway.protocols import DEFAULT, Endpoint, Protocol
 from gateway.transport import Reply, Request
 from holdpoint.model import Connection, Requester, State, Verdict
+from holdpoint.policy.document import Issuer
 
 NOBODY = Requester("", frozenset())
 NOWHERE = Connection("", "", "openai", "")
@@ -34,7 +35,8 @@ class Exchange:
     reply: Reply
     id: str
     requester: Requester = NOBODY
-    key: str = ""  # the digest of the caller's key, to see before the release that it is still valid
+    key: str = ""  # the digest of the caller's key, to see before the release that it is still valid; of a token: none
+    issuer: Issuer | None = None  # who issued the caller's token, as the policy trusted it then
     connection: Connection = NOWHERE
     protocol: Protocol = DEFAULT
     endpoint: Endpoint = _NO_ENDPOINT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
 from gateway.exchange import Exchange
 from gateway.held import Held
@@ -40,7 +41,9 @@ class Grants:
         if not snapshot.grants or limits is None:
             return False
         groups = snapshot.groups_of(requester.principal, requester.groups)
-        grants = covering(snapshot.grants, draft.query, requester, groups, draft.evaluation, self._clock())
+        side = {requester.principal, requester.owner or requester.principal, *requester.aliases}
+        known = replace(requester, aliases=snapshot.linked.kin(side))  # who made a grant may have been linked since
+        grants = covering(snapshot.grants, draft.query, known, groups, draft.evaluation, self._clock())
         if not grants or await self._held.comes_back(exchange, draft):
             return False
         rules = review_rules(draft.evaluation)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from gateway.accepted import accepted
 from gateway.exchange import Exchange
 from gateway.forward import Forwarder
-from gateway.identify import valid_key
+from gateway.identify import check_still_known
 from gateway.journal import Journal
 from gateway.pauses import Paused, refuse_release
 from gateway.prefer import Preferences
@@ -37,6 +37,7 @@ from holdpoint.metrics import Metrics
 from holdpoint.model import DecisionKind, Hold, Outcome, RefusalCode, State
 from holdpoint.settings import Settings
 from holdpoint.store import Draft, Store, StoredResponse
+from holdpoint.store.limits import Allowance
 
 _AGAIN_S = 0.3
 _PATIENCE_S = 20.0  # how long a decided request waits for a lost Redis before it is refused
@@ -84,17 +85,18 @@ class Held:
         self._grace_ms = int(settings.abandon_grace_s * 1000)
         self._turn = asyncio.Semaphore(_AT_ONCE)
 
-    async def take(self, exchange: Exchange, draft: Draft) -> Hold:
-        """The hold of this request: the one that it comes back to, or a new one.
+    async def take(self, exchange: Exchange, draft: Draft, allowance: Allowance) -> Hold:
+        """The hold of this request: the one that it comes back to, or a new one, if ``allowance`` has room for it.
 
         Raises:
             Refusal: 422, the Idempotency-Key stands for another request.
+            OverLimit: a new one would be one too many.
             StoreUnavailable: nothing was held.
         """
         for _ in range(_MOST_READS):
             with suppress(Conflict):
                 async with self._turn:
-                    return await self._find_or_hold(exchange, draft)
+                    return await self._find_or_hold(exchange, draft, allowance)
         raise unavailable()
 
     async def comes_back(self, exchange: Exchange, draft: Draft) -> bool:
@@ -111,11 +113,13 @@ class Held:
             retrying=_is_retry(exchange.request.header("x-stainless-retry-count")),
         )
 
-    async def _find_or_hold(self, exchange: Exchange, draft: Draft) -> Hold:
+    async def _find_or_hold(self, exchange: Exchange, draft: Draft, allowance: Allowance) -> Hold:
         found = await self._find(exchange, draft)
         if found is None:
             key = exchange.request.header("idempotency-key")
-            return await self._store.holds.hold(draft, gateway=self._waiting.gateway, idempotency_key=key)
+            return await self._store.holds.hold(
+                draft, gateway=self._waiting.gateway, idempotency_key=key, allowance=allowance
+            )
         if found.original_digest != draft.digest:
             raise Refusal(
                 RefusalCode.CONFLICT, "The Idempotency-Key was used before, with another request.", status=422
@@ -212,11 +216,10 @@ class Held:
                 await asyncio.sleep(_AGAIN_S)
 
     async def _check_caller(self, exchange: Exchange) -> None:
-        """Keys are revoked and connections change while a request waits."""
+        """Keys are revoked, issuers lose trust and connections change while a request waits."""
         await self._live.ensure_fresh()
         snapshot = self._live.snapshot
-        if valid_key(snapshot, exchange.key, self._clock()) is None:
-            raise Refusal(RefusalCode.INVALID_API_KEY, "The API key has expired or was revoked.", status=401)
+        check_still_known(exchange, snapshot, self._clock())
         connection = snapshot.policy.connections.get(exchange.connection.name)
         if connection is None:
             raise Refusal(RefusalCode.UNAVAILABLE, "The connection is no longer in the policy.", status=503)
@@ -361,7 +364,7 @@ _NOTHING_SENT = Outcome(
 
 
 def _is_retry(count: str | None) -> bool:
-    return count is not None and count.isascii() and count.isdigit() and int(count) > 0
+    return count is not None and count.isascii() and count.isdigit() and bool(count.strip("0"))
 
 
 def _stopping(exchange: Exchange) -> Refusal:

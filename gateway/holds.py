@@ -13,6 +13,7 @@ import orjson
 from gateway.accepted import view
 from gateway.exchange import Exchange
 from gateway.held import Held
+from gateway.key_scope import check_connection
 from gateway.protocols import protocol_of
 from holdpoint.errors import Conflict, NotFound, Refusal
 from holdpoint.live import Snapshot
@@ -32,7 +33,7 @@ class HoldsResource:
         self._held = held
 
     async def serve(self, exchange: Exchange, snapshot: Snapshot) -> None:
-        """Raises `Refusal` (404, 405, 409 and what became of the hold) and `StoreUnavailable`."""
+        """Raises `Refusal` (403, 404, 405, 409 and what became of the hold) and `StoreUnavailable`."""
         match = _PATH.fullmatch(exchange.request.path)
         if match is None:
             raise _not_found()
@@ -42,6 +43,7 @@ class HoldsResource:
             allow = ", ".join(allowed)
             raise Refusal(RefusalCode.UNINSPECTABLE, f"Use {allow} here.", status=405, param=allow)
         hold = await self._own(exchange, match[1])
+        check_connection(exchange, snapshot, hold.connection)
         if collects:
             await self._collect(exchange, hold, snapshot)
         elif method == "DELETE":

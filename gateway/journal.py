@@ -61,7 +61,15 @@ class Journal:
 
     async def refused(self, exchange: Exchange, refusal: Refusal) -> None:
         """What was identified, and is refused without a look at its texts."""
-        await self.write(exchange, EventKind.REQUEST_REFUSED, None, None, refusal.reason)
+        await self.write(exchange, EventKind.REQUEST_REFUSED, None, None, refusal.recorded)
+
+    async def limited(self, exchange: Exchange, refusal: Refusal, limit: str) -> None:
+        """What the limit with the id ``limit`` refuses, the first of it."""
+        await self._recorder.record(self.repetition(exchange, limit).entry(refusal.reason, 1))
+
+    def repetition(self, exchange: Exchange, limit: str) -> Repetition:
+        """Records how often the same was refused."""
+        return Repetition(self._recorder, self._clock, exchange, limit)
 
     def completion(self, exchange: Exchange) -> Completion:
         """Records what becomes of an allowed request."""
@@ -94,6 +102,47 @@ class Completion:
             requester=self._requester,
             connection=self._connection,
             outcome=outcome,
+        )
+
+
+class Repetition:
+    """Of requests that a limit refuses: what their record needs of the exchange of one of them, and no more."""
+
+    __slots__ = ("_address", "_clock", "_connection", "_environment", "_id", "_limit", "_method", "_recorder", "_requester", "_target")  # fmt: skip
+
+    def __init__(self, recorder: Recorder, clock: Clock, exchange: Exchange, limit: str) -> None:
+        self._recorder = recorder
+        self._clock = clock
+        self._limit = limit
+        self._id = exchange.id
+        self._requester = exchange.requester
+        self._connection = exchange.connection.name
+        self._environment = exchange.connection.environment
+        self._address = exchange.request.peer
+        self._method, self._target = exchange.endpoint.method, exchange.endpoint.target
+
+    async def __call__(self, more: int) -> None:
+        """Record that ``more`` requests were refused after the first."""
+        await self._recorder.record(self.entry(f"{more} more such requests were refused within a minute.", more))
+
+    def entry(self, reason: str, times: int) -> Entry:
+        """``request.refused``, for as many requests as ``times`` says."""
+        return events.request_entry(
+            EventKind.REQUEST_REFUSED,
+            request=self._id,
+            at_ms=self._clock(),
+            requester=self._requester,
+            connection=self._connection,
+            environment=self._environment,
+            address=self._address,
+            method=self._method,
+            target=self._target,
+            digest="",
+            query=None,
+            evaluation=None,
+            reason=reason,
+            limit=self._limit,
+            times=times,
         )
 
 

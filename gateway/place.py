@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.transport.addresses import TrustedProxies
 from gateway.transport.listening import PathSocket, bound, shared
 from gateway.transport.server import Door
 from gateway.transport.tls import TlsError, TlsFiles, WatchedTls, upstream_context
+from holdpoint.addresses import TrustedProxies
 from holdpoint.errors import ConfigurationError
 from holdpoint.settings import Settings
 

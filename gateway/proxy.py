@@ -2,14 +2,15 @@
 
 ::
 
-    handle ─ identify ─ endpoint ─ body → Query ─ policy.evaluate ─┬─ allow, modify: record ─ forward ─ record
-                                                                   ├─ block:         record ─ refuse
-                                                                   └─ review:        hold ─ wait ─ release ─ forward ─ close
-                                                                        └─ by a grant: as allow
+    handle ─ identify ─ endpoint ─ body → Query ─ limits ─ policy.evaluate ─┬─ allow, modify: record ─ forward ─ record
+                                                                            ├─ block:         record ─ refuse
+                                                                            └─ review:        hold ─ wait ─ release ─ forward ─ close
+                                                                                 └─ by a grant: as allow
 
 Up to the verdict nothing waits, so that `handle` does it at once for a small request that is all there, and leaves an
 allowed one to the fast lane (`gateway.lane`), which records and forwards it by callbacks. Everything else is awaited:
-`_route` is the same up to the verdict, and `_act` what follows from it, whoever found it.
+`_route` is the same up to the verdict, and `_act` what follows from it, whoever found it. The first token of an issuer is
+such a request, too: the issuer's keys have to be fetched.
 
 What people have put in force beside the policy stands next to it: a pause refuses at the endpoint, or makes a review of
 what the policy allows (`pauses`); a grant lets pass what the policy would hold (`grants`). Every way out of here that is
@@ -25,7 +26,7 @@ from typing import NoReturn, assert_never
 from gateway.accepted import accepted
 from gateway.access import AccessLog
 from gateway.evaluate import Evaluator
-from gateway.exchange import Exchange, new_request_id
+from gateway.exchange import NOBODY, Exchange, new_request_id
 from gateway.forward import Forwarder
 from gateway.grants import Grants
 from gateway.guard import Guard, attempt
@@ -35,21 +36,28 @@ from gateway.identify import Identifier
 from gateway.inspect import arrived_body, read_body, refuse_query_string, unmodifiable
 from gateway.journal import Journal, digest_of
 from gateway.justification import justification_of
+from gateway.key_scope import OutOfScope, check_address, check_connection
 from gateway.lane import Lane
+from gateway.limited import Limited
+from gateway.limits import Limits, limited
 from gateway.pauses import held_by_pause, refuse_paused
 from gateway.prefer import NONE, preferences
 from gateway.protocols import protocol_of
 from gateway.status import StatusPages
+from gateway.tokens import KeysNeeded
 from gateway.transfer import Job
 from gateway.transport import Reply, Request
 from holdpoint import canonical
 from holdpoint.clock import Clock
-from holdpoint.errors import Refusal
+from holdpoint.errors import OverLimit, Refusal
 from holdpoint.live import Live, Snapshot
 from holdpoint.metrics import Metrics
-from holdpoint.model import Evaluation, EventKind, Part, Query, RefusalCode, State, Verdict
+from holdpoint.model import Evaluation, EventKind, Hold, Part, Query, RefusalCode, State, Verdict
 from holdpoint.settings import Settings
 from holdpoint.store import Draft
+from holdpoint.store.key_use import UsedKeys
+from holdpoint.store.limits import UNLIMITED
+from holdpoint.tokens.providers import Providers
 
 _PASSES = frozenset({Verdict.ALLOW, Verdict.MODIFY})
 
@@ -66,15 +74,18 @@ class Proxy:
         forwarder: Forwarder,
         held: Held,
         grants: Grants,
+        limits: Limits,
         holds: HoldsResource,
         status: StatusPages,
+        providers: Providers,
+        used_keys: UsedKeys,
         metrics: Metrics,
         clock: Clock,
         settings: Settings,
         access: AccessLog | None = None,
     ) -> None:
         self._live = live
-        self._identifier = Identifier()
+        self._identifier = Identifier(providers)
         self._evaluator = evaluator
         self._journal = journal
         self._forwarder = forwarder
@@ -82,8 +93,10 @@ class Proxy:
         self._lane = Lane(journal=journal, forwarder=forwarder, guard=self._guard)
         self._held = held
         self._grants = grants
+        self._limits = limits
         self._holds = holds
         self._status = status
+        self._used_keys = used_keys
         self._metrics = metrics
         self._clock = clock
         self._settings = settings
@@ -97,6 +110,8 @@ class Proxy:
         if not request.whole or not self._live.is_fresh or self._is_own(request.path):
             return self._guard(exchange, self._route, exchange)
         going, error = attempt(self._begin, exchange)
+        if isinstance(error, KeysNeeded):
+            return self._guard(exchange, self._route, exchange)
         return going if error is None else self._guard(exchange, self._turn_away, exchange, error)
 
     def _begin(self, exchange: Exchange) -> Awaitable[None] | None:
@@ -105,8 +120,10 @@ class Proxy:
         self._find_endpoint(exchange, snapshot)
         raw = arrived_body(exchange, self._settings)
         if raw is None:
-            return self._guard(exchange, self._pass, exchange)
+            return self._guard(exchange, self._pass, exchange, snapshot)
         query = exchange.protocol.parse(exchange.connection.name, exchange.endpoint, raw)
+        if snapshot.policy.limits and not self._limits.admits(exchange, snapshot, query.prompt_tokens):
+            return self._guard(exchange, self._limit, exchange, snapshot, query)
         if snapshot.policy.is_large(query):
             return self._guard(exchange, self._evaluate, exchange, snapshot, query)
         evaluation = snapshot.policy.evaluate(query, exchange.requester, self._clock())
@@ -125,7 +142,10 @@ class Proxy:
             return
         await self._live.ensure_fresh()
         if request.path.startswith(PREFIX):
-            await self._holds.serve(exchange, self._identify(exchange))
+            try:
+                await self._holds.serve(exchange, await self._identify_or_ask(exchange))
+            except OutOfScope as refusal:
+                await self._turn_away(exchange, refusal)
             return
         try:
             snapshot, raw = await self._read(exchange)
@@ -135,21 +155,42 @@ class Proxy:
         except Refusal as refusal:
             await self._turn_away(exchange, refusal)
             return
-        going = self._pass(exchange) if query is None else self._evaluate(exchange, snapshot, query)
+        if query is None:
+            going = self._pass(exchange, snapshot)
+        else:
+            going = (self._limit if snapshot.policy.limits else self._evaluate)(exchange, snapshot, query)
         del snapshot, raw, query  # a waiting request keeps none of them
         await going
 
     async def _read(self, exchange: Exchange) -> tuple[Snapshot, bytes | None]:
         """The body, and what is known when all of it is there; None for an endpoint that has none."""
-        snapshot = self._identify(exchange)
+        snapshot = await self._identify_or_ask(exchange)
         self._find_endpoint(exchange, snapshot)
         raw = await read_body(exchange, self._settings)
-        if raw is not None and (self._live.snapshot is not snapshot or not self._live.is_fresh):
-            # The body took its time: the key, the connection and the policy count as they are now.
-            await self._live.ensure_fresh()
-            snapshot = self._identify(exchange)
-            self._find_endpoint(exchange, snapshot)
-        return snapshot, raw
+        return snapshot if raw is None else await self._renewed(exchange, snapshot), raw
+
+    async def _renewed(self, exchange: Exchange, snapshot: Snapshot) -> Snapshot:
+        """After something that took its time: the key, the connection and the policy count as they are now."""
+        if self._live.snapshot is snapshot and self._live.is_fresh:
+            return snapshot
+        await self._live.ensure_fresh()
+        snapshot = await self._identify_or_ask(exchange)
+        self._find_endpoint(exchange, snapshot)
+        return snapshot
+
+    async def _limit(self, exchange: Exchange, snapshot: Snapshot, query: Query) -> None:
+        """Ask Redis for what this gateway may not spend by itself, and go on."""
+        snapshot = await self._admit(exchange, snapshot, query.prompt_tokens)
+        going = self._evaluate(exchange, snapshot, query)
+        del snapshot, query
+        await going
+
+    async def _admit(self, exchange: Exchange, snapshot: Snapshot, tokens: int) -> Snapshot:
+        try:
+            await self._limits.admit(exchange, snapshot, tokens)
+            return await self._renewed(exchange, snapshot)
+        except Refusal as refusal:
+            await self._turn_away(exchange, refusal)
 
     async def _evaluate(self, exchange: Exchange, snapshot: Snapshot, query: Query) -> None:
         policy, now_ms = snapshot.policy, self._clock()
@@ -194,7 +235,9 @@ class Proxy:
 
     async def _turn_away(self, exchange: Exchange, error: Exception) -> NoReturn:
         """Raise ``error``; a refusal of somebody who is known only once it is on the record."""
-        if isinstance(error, Refusal) and exchange.key:
+        if isinstance(error, Limited):
+            await self._limits.refused(exchange, error)
+        elif isinstance(error, Refusal) and exchange.requester is not NOBODY:
             await self._journal.refused(exchange, error)
         raise error
 
@@ -205,17 +248,32 @@ class Proxy:
     def _identify(self, exchange: Exchange) -> Snapshot:
         """Who asks, by what is known at this moment; the caller makes sure that it is fresh."""
         snapshot = self._live.snapshot
-        exchange.requester, exchange.key = self._identifier.identify(exchange.request, snapshot, self._clock())
+        now_ms = self._clock()
+        self._identifier.identify(exchange, snapshot, now_ms)
+        check_address(exchange, snapshot)
+        if exchange.requester.key_id is not None:
+            self._used_keys.note(exchange.requester.key_id, now_ms)
         return snapshot
+
+    async def _identify_or_ask(self, exchange: Exchange) -> Snapshot:
+        """The same, when the keys of a token's issuer have been fetched, where that is needed."""
+        try:
+            return self._identify(exchange)
+        except KeysNeeded:
+            await self._identifier.ask_issuer(exchange.request, self._live.snapshot, self._clock())
+            await self._live.ensure_fresh()  # the issuer took its time
+            return self._identify(exchange)
 
     def _find_endpoint(self, exchange: Exchange, snapshot: Snapshot) -> None:
         """``/{connection}/v1/…`` → connection, protocol, endpoint. What is not known is refused, never forwarded."""
         _, name, rest = (*exchange.request.path.split("/", 2), "", "")[:3]
         connection = snapshot.policy.connections.get(name)
+        if connection is not None:
+            exchange.connection = connection
+            exchange.protocol = protocol_of(connection)
+        check_connection(exchange, snapshot, name)
         if connection is None:
             raise Refusal(RefusalCode.UNINSPECTABLE, "This gateway has no such connection.", status=404)
-        exchange.connection = connection
-        exchange.protocol = protocol_of(connection)
         exchange.endpoint = exchange.protocol.endpoint(exchange.request.method, f"/{rest}")
         refuse_paused(snapshot, name)
         refuse_query_string(exchange.request)
@@ -227,8 +285,11 @@ class Proxy:
         await self._journal.write(exchange, EventKind.REQUEST_ALLOWED, query, evaluation)
         await self._forward_allowed(exchange, query.body)
 
-    async def _pass(self, exchange: Exchange) -> None:
-        """A known, harmless request: it has no body to inspect, and is recorded like any other."""
+    async def _pass(self, exchange: Exchange, snapshot: Snapshot) -> None:
+        """A known, harmless request: it has no body to inspect, and is limited and recorded like any other."""
+        if snapshot.policy.limits:
+            snapshot = await self._admit(exchange, snapshot, 0)
+        del snapshot
         self._metrics.requests[exchange.connection.name, Verdict.ALLOW] += 1
         exchange.verdict = Verdict.ALLOW
         await self._journal.write(exchange, EventKind.REQUEST_ALLOWED, None, None)
@@ -257,12 +318,21 @@ class Proxy:
         if snapshot.grants and await self._grants.let_pass(exchange, draft, snapshot):
             await self._allow(exchange, query, evaluation)
             return None
-        hold = await self._held.take(exchange, draft)
+        hold = await self._take(exchange, draft, snapshot)
         exchange.hold, exchange.state = hold.id, hold.state
         if wishes.asynchronous and hold.state is State.PENDING:
             await accepted(exchange, hold, [("preference-applied", wishes.applied)])
             return None
         return Wait(hold.id, hold.state, hold.deadline_ms, wishes)
+
+    async def _take(self, exchange: Exchange, draft: Draft, snapshot: Snapshot) -> Hold:
+        allowance = UNLIMITED
+        if snapshot.policy.limits:
+            allowance = self._limits.allowance(exchange, snapshot, draft.query.prompt_tokens)
+        try:
+            return await self._held.take(exchange, draft, allowance)
+        except OverLimit as over:
+            await self._turn_away(exchange, limited(allowance.budgets[over.place], over.wait_ms))
 
     async def _forward_allowed(self, exchange: Exchange, body: bytes) -> None:
         job = Job(

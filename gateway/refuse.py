@@ -41,8 +41,15 @@ def _headers(exchange: Exchange, refusal: Refusal) -> list[tuple[str, str]]:
     if refusal.status == 405 and refusal.param is not None:
         headers.append(("allow", refusal.param))
     if refusal.status == 401:
-        headers.append(("www-authenticate", "Bearer"))
+        headers.append(("www-authenticate", _challenge(exchange)))
     return headers
+
+
+def _challenge(exchange: Exchange) -> str:
+    """RFC 6750, section 3: no error is named to who sent nothing."""
+    request = exchange.request
+    presented = request.header("authorization") is not None or request.header("x-api-key") is not None
+    return 'Bearer error="invalid_token"' if presented else "Bearer"
 
 
 def unavailable(hold: str | None = None, state: State | None = None) -> Refusal:

@@ -11,7 +11,8 @@ The promises. Each has tests named after it (``pytest -m promise``) that fail wh
 3. One approval, one release: after a crash, a retry, a double click, with two gateways, with two bots.
 4. State, record and notice change together, in one atomic script; a card shows a thing only after the record has it.
 5. Every decision is authorised, by a verified identity with the right group at that moment. Nobody decides on their
-   own request, nor on one by an agent that they own. A quorum counts distinct people. The first valid decision wins.
+   own request (unless the policy lets people approve what is of low risk), nor on one by an agent that they own. A
+   quorum counts distinct people. The first valid decision wins.
 6. No click is lost: a decision is in Redis before the platform hears "received", or the person sees that it was not.
 7. Text from a request is data: never markup, a mention or a link; hidden and bidirectional characters are shown.
 8. Secrets stay in: credentials and whatever the policy masks reach no log, card, metric or error message.

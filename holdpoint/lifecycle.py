@@ -27,6 +27,7 @@ class Step(StrEnum):
     REMIND = "remind"  # half of the time is over
     RESUME = "resume"  # the clock has stood for as long as it may
     UNCLAIM = "unclaim"  # who said "I am on it" has not decided
+    LAPSE = "lapse"  # who approved has not confirmed that it is them
 
 
 def next_step(hold: Hold, now_ms: int) -> Step:
@@ -109,6 +110,8 @@ def _ahead(hold: Hold) -> Iterator[tuple[Step, int]]:
         yield from _before_deadline(hold)
     if hold.claim is not None:
         yield Step.UNCLAIM, hold.claim.until_ms
+    for each in hold.confirming:
+        yield Step.LAPSE, each.until_ms
 
 
 def _before_deadline(hold: Hold) -> Iterator[tuple[Step, int]]:

@@ -20,8 +20,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from holdpoint.absence import WhoIsAway
 from holdpoint.clock import Clock
 from holdpoint.errors import PolicyError, StoreUnavailable
+from holdpoint.linked import Linked
 from holdpoint.model import KeyRecord, Role, Route
 from holdpoint.policy import Policy, compile_policy, parse_policy
 from holdpoint.standing import EVERYTHING, Grant, Pause, PauseMode
@@ -55,6 +57,8 @@ class Snapshot:
     memberships: Mapping[str, frozenset[str]] = field(default_factory=dict)
     grants: tuple[Grant, ...] = ()
     pauses: Mapping[str, Pause] = field(default_factory=dict)
+    absences: WhoIsAway = field(default_factory=WhoIsAway)
+    linked: Linked = field(default_factory=Linked)
 
     def groups_of(self, principal: str, base: Iterable[str] = ()) -> frozenset[str]:
         """The groups that ``principal`` brings along (``base``) and those that the policy makes it a member of."""
@@ -129,6 +133,10 @@ class Live:
         """Stop looking."""
         await self._tasks.aclose()
 
+    def now_ms(self) -> int:
+        """The time, by the clock that all of this goes by."""
+        return self._clock()
+
     @property
     def is_fresh(self) -> bool:
         """Whether the last look is recent enough to act on, and the policy not superseded for too long."""
@@ -182,6 +190,8 @@ class Live:
         config = self._store.config
         stored, keys, routes = await config.policy(), await config.keys(), await config.routes()
         grants, pauses = await self._store.grants.all(), await self._store.pauses.all()
+        absences = await self._store.absences.all()
+        links = await self._store.links.all()
         self._revision = revision
         self._find_policy(stored)
         self._replace(
@@ -189,6 +199,8 @@ class Live:
             routes=tuple(routes),
             grants=tuple(each.grant for each in grants if each.is_usable(self._clock())),
             pauses={pause.connection: pause for pause in pauses},
+            absences=WhoIsAway(absences),
+            linked=Linked(links),
         )
 
     def _find_policy(self, stored: StoredPolicy | None) -> None:

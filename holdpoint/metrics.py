@@ -69,6 +69,8 @@ class Metrics:
         """(connection, verdict) → requests that the policy judged."""
         self.refusals: defaultdict[str, int] = defaultdict(int)
         """refusal code → requests that were refused."""
+        self.limited: defaultdict[str, int] = defaultdict(int)
+        """limit → requests that it refused."""
         self.granted: defaultdict[str, int] = defaultdict(int)
         """connection → requests that a grant let pass; the policy's verdict on them is ``review``."""
         self.decisions: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -139,6 +141,10 @@ def _counters(metrics: Metrics) -> Iterator[Metric]:
     for code, count in _stable(metrics.refusals):
         refusals.add_metric((code,), count)
     yield refusals
+    limited = CounterMetricFamily("holdpoint_limited", "Requests that a limit refused", labels=("limit",))
+    for limit, count in _stable(metrics.limited):
+        limited.add_metric((limit,), count)
+    yield limited
     granted = CounterMetricFamily("holdpoint_granted", "Requests that a grant let pass", labels=("connection",))
     for connection, count in _stable(metrics.granted):
         granted.add_metric((connection,), count)

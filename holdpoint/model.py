@@ -8,7 +8,7 @@ a string inside a canonical body, as the keys and indexes that lead to it joined
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -219,6 +219,20 @@ class Factor(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """Somebody's account on a chat platform ("slack"), as the platform describes it at this moment.
+
+    ``place`` is the id of the workspace or tenant that it belongs to, ``email`` its address as a principal.
+    """
+
+    platform: str
+    place: str
+    user_id: str
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reviewer:
     """Who decides, as verified by a channel. ``groups`` and ``roles`` are those at the moment of the decision."""
 
@@ -231,6 +245,9 @@ class Reviewer:
     owner: str | None = None  # who answers for it, when the identity is an agent's key: agents do not decide
     aliases: frozenset[str] = frozenset()  # other principals that are this person; they forbid, and give no right
     stands_in_for: tuple[StandIn, ...] = ()  # at the moment of the decision
+    auth_ms: int | None = None  # when they last showed an identity provider that it is them; None: not in this session
+    account: Account | None = None  # by which they act, where that is a chat platform
+    zone: str = ""  # IANA name of their time zone, where the platform tells it
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +255,8 @@ class KeyRecord:
     """One Holdpoint key, as stored. ``digest`` is the SHA-256 of the whole key, in hex; the key itself is never stored.
 
     ``connections`` are those that it may be used for; empty: all. ``networks`` are those that it may be used from, in
-    CIDR notation; empty: everywhere. ``replaces`` is the key that it was made from by a rotation.
+    CIDR notation; empty: everywhere. ``replaces`` is the key that it was made from by a rotation, ``replaced_by`` the
+    one that was made from it.
     """
 
     id: str
@@ -254,6 +272,7 @@ class KeyRecord:
     connections: frozenset[str] = frozenset()
     networks: tuple[str, ...] = ()
     replaces: str | None = None
+    replaced_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,11 +297,15 @@ class RuleHit:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """So many distinct people of ``group``, or of a group in ``alternates`` (other admins, or who joined by escalation)."""
+    """So many distinct people of ``group``, or of a group in ``alternates`` (other admins, or who joined by escalation).
+
+    Their turn comes once what is asked of the groups ``after`` is met.
+    """
 
     group: str
     approvals: int
     alternates: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +387,8 @@ class Decision:
     """One decision as recorded. ``digest`` is the one that was shown; ``result_digest`` differs when there are edits.
 
     ``before`` holds the former texts of the edited paths, so that the diff can be drawn for ever. ``aliases`` are other
-    principals that are the same person. ``behalf`` are the absent people in whose place they decided.
+    principals that are the same person. ``behalf`` are the absent people in whose place they decided, ``behalf_aliases``
+    other principals of these.
     """
 
     kind: DecisionKind
@@ -381,12 +405,23 @@ class Decision:
     glass: bool = False  # an admin broke the glass: no quorum was asked for
     aliases: tuple[str, ...] = ()
     behalf: tuple[str, ...] = ()
+    behalf_aliases: tuple[str, ...] = ()
+    behalf_until_ms: int | None = None  # until when they were away
     factor: Factor | None = None  # how they have shown once more that it is them, where that was asked for
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Somebody says "I am on it" until ``until_ms``. It keeps nobody else from deciding."""
+
+    by: str
+    name: str
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confirming:
+    """Somebody has approved, and has until ``until_ms`` to confirm that it is them. Until then it does not count."""
 
     by: str
     name: str
@@ -496,15 +531,14 @@ class Hold:
     told: tuple[
         tuple[str, bool], ...
     ] = ()  # channels ("teams") by which the requester could be told or not; see Talk.told
+    confirming: tuple[Confirming, ...] = ()  # in the order in which they approved
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
         """The requirements with the groups that have joined by escalation so far."""
         joined = tuple(step.group for step in self.evaluation.escalations[: self.escalated])
         return tuple(
-            Requirement(
-                r.group, r.approvals, r.alternates + tuple(g for g in joined if g not in (r.group, *r.alternates))
-            )
+            replace(r, alternates=r.alternates + tuple(g for g in joined if g not in (r.group, *r.alternates)))
             for r in self.evaluation.requirements
         )
 
@@ -528,6 +562,8 @@ class EventKind(StrEnum):
     HOLD_ANSWERED = "hold.answered"
     HOLD_RESUMED = "hold.resumed"  # nobody answered for too long: the clock runs again
     HOLD_JUSTIFIED = "hold.justified"
+    HOLD_CONFIRMING = "hold.confirming"  # somebody approved, and has yet to confirm that it is them
+    HOLD_UNCONFIRMED = "hold.unconfirmed"  # they did not, in time
     HOLD_TOLD = "hold.told"  # the requester could not be told in a usual place, or was told in another one
     HOLD_RELEASED = "hold.released"
     HOLD_COMPLETED = "hold.completed"
@@ -544,6 +580,8 @@ class EventKind(StrEnum):
     GRANT_REVOKED = "grant.revoked"
     TRAFFIC_PAUSED = "traffic.paused"
     TRAFFIC_RESUMED = "traffic.resumed"
+    ABSENCE_BEGAN = "absence.began"  # somebody is away; with who decides in their place
+    ABSENCE_ENDED = "absence.ended"  # they are back, or the time is over
     GLASS_BROKEN = "glass.broken"
     GLASS_REVIEWED = "glass.reviewed"
     CHANGE_PROPOSED = "change.proposed"
@@ -552,10 +590,20 @@ class EventKind(StrEnum):
     POLICY_PUSHED = "policy.pushed"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"
+    KEY_ROTATED = "key.rotated"  # another one takes its place, and it ends once both have overlapped
     ROUTE_ADDED = "route.added"
     ROUTE_REMOVED = "route.removed"
+    LINK_MADE = "link.made"
+    LINK_REMOVED = "link.removed"
+    LINK_VOIDED = "link.voided"  # its account is not the one any more that was linked
     APP_INSTALLED = "app.installed"
     APP_REMOVED = "app.removed"
+    SESSION_OPENED = "session.opened"  # somebody signed in to the web inbox
+    SESSION_ENDED = "session.ended"  # before its time; one that ran out ends with ``ends_ms`` of its opening
+    PASSKEY_INVITED = "passkey.invited"
+    PASSKEY_ADDED = "passkey.added"
+    PASSKEY_REMOVED = "passkey.removed"
+    PASSKEY_REFUSED = "passkey.refused"  # its counter stood still: it may have been copied
 
 
 @dataclass(frozen=True, slots=True)

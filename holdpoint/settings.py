@@ -79,6 +79,12 @@ class Settings(BaseSettings):
 
     key: SecretStr | None = Field(None, description="Holdpoint key for `holdpoint holds …`")
 
+    login_issuer: str = Field("", description="identity provider at which `holdpoint login` gets tokens")
+    login_client_id: str = Field("", description="as which client it asks there; the policy names it as an audience")
+    login_client_secret: SecretStr | None = Field(
+        None, description="only where a provider gives programs on people's machines one, as Google does"
+    )
+
     secret_key: SecretStr | None = Field(
         None, description="locks other workspaces' tokens: openssl rand -base64 32; an earlier one behind a comma"
     )

@@ -18,7 +18,8 @@ class Grant:
     """A standing approval: requests of ``subject`` to ``connection`` that only ``rules`` would hold pass, ``uses`` times.
 
     Made from a card, by somebody whose one approval was enough for that hold (``hold``). ``subject`` is a principal or
-    a group, as ``scope`` says; ``owner`` is whose agent the principal is, empty for a person and for a group.
+    a group, as ``scope`` says; ``owner`` is whose agent the principal is, empty for a person and for a group. ``aliases``
+    are other principals of who made it.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Grant:
     reason: str = ""
     revoked_ms: int | None = None
     revoked_by: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 class PauseMode(StrEnum):
@@ -58,7 +60,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class BrokenGlass:
-    """One hold that an admin approved alone, until another admin has looked at it."""
+    """One hold that an admin approved alone, until another admin has looked at it. ``aliases`` are other principals of ``by``."""
 
     hold: str
     by: str
@@ -67,6 +69,7 @@ class BrokenGlass:
     at_ms: int
     reviewed_by: str = ""
     reviewed_ms: int | None = None
+    aliases: tuple[str, ...] = ()
 
 
 class ChangeKind(StrEnum):
@@ -79,7 +82,8 @@ class ChangeKind(StrEnum):
 class Change:
     """A change that waits for a second admin. ``expect`` is the policy version that it was made from.
 
-    ``text`` is the whole new document for `POLICY`; ``group`` and ``channel`` are set for routes.
+    ``text`` is the whole new document for `POLICY`; ``group`` and ``channel`` are set for routes. ``aliases`` are other
+    principals of ``by``.
     """
 
     id: str
@@ -91,3 +95,4 @@ class Change:
     text: str = ""
     group: str = ""
     channel: str = ""
+    aliases: tuple[str, ...] = ()

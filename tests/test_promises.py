@@ -88,7 +88,9 @@ class Promises(RuleBasedStateMachine):
         self.lives = [Live(self.store, clock=self.clock) for _ in range(2)]
         for live in self.lives:
             await live.look()
-        self.deciders = [Decider(self.store, live, clock=self.clock, metrics=metrics) for live in self.lives]
+        self.deciders = [
+            Decider(self.store, live, clock=self.clock, metrics=metrics, link_base="") for live in self.lives
+        ]
         self.conversations = [Conversation(self.store, live, clock=self.clock) for live in self.lives]
         self.timers = [
             Timer(self.store, clock=self.clock, metrics=metrics, abandon_grace_ms=GRACE_MS) for _ in range(2)

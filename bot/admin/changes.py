@@ -11,14 +11,15 @@ from bot.admin.office import Access, Call, Command, Office, command
 from bot.admin.words import diff_of, moment
 from bot.answers import Answer, Table, refusal
 from holdpoint.errors import Conflict
-from holdpoint.policy import check_policy
+from holdpoint.policy import check_policy, people
 from holdpoint.standing import Change, ChangeKind
 
 
 def new_change(office: Office, call: Call, kind: ChangeKind, *, expect: int, note: str = "", **what: str) -> Change:
     """A change by who typed the command, with an id of its own. ``what`` as in `Change`: text, or group and channel."""
     change_id = f"c{secrets.token_hex(4)}"
-    return Change(change_id, kind, call.by.principal, office.clock(), note, expect, **what)
+    aliases = tuple(sorted(call.by.aliases))
+    return Change(change_id, kind, call.by.principal, office.clock(), note, expect, **what, aliases=aliases)
 
 
 async def submit(office: Office, call: Call, change: Change, shown: Answer, *, loosens: bool) -> Answer:
@@ -45,7 +46,9 @@ async def _apply(office: Office, change: Change) -> str:
     config = office.store.config
     match change.kind:
         case ChangeKind.POLICY:
-            version = await config.push_policy(change.text, expect=change.expect, by=change.by, note=change.note)
+            version = await config.push_policy(
+                change.text, expect=change.expect, by=change.by, note=change.note, aliases=change.aliases
+            )  # fmt: skip
             return f"Version {version} is in force."
         case ChangeKind.ROUTE_ADD:
             done = await config.add_route(change.group, change.channel, by=change.by)
@@ -81,7 +84,7 @@ async def _show(office: Office, call: Call) -> Answer:
 
 async def _confirm(office: Office, call: Call) -> Answer:
     change = await office.store.changes.get(call["id"])
-    if call.by.principal == change.by:
+    if people.is_among(people.of_reviewer(call.by), (change.by, *change.aliases)):
         return refusal("You proposed this change; another admin has to confirm it.")
     stale = _stale(change, await _head(office))
     if stale:
@@ -92,7 +95,7 @@ async def _confirm(office: Office, call: Call) -> Answer:
     question = await office.unless_confirmed(call, await _show(office, call))
     if question is not None:
         return question
-    await office.store.changes.confirm(change.id, by=call.by.principal)
+    await office.store.changes.confirm(change.id, by=call.by.principal, aliases=call.by.aliases)
     await office.live.catch_up()
     version = office.live.snapshot.policy.version
     force = f" Version {version} is in force." if change.kind is ChangeKind.POLICY else ""

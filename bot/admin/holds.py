@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bot.admin.office import Access, Call, Command, Office, command
 from bot.answers import Answer, refusal
 from bot.cards import CardView, card_view
+from bot.presence import off_sentence
 from bot.visibility import may_see
 from holdpoint.errors import NotFound
 from holdpoint.model import DecisionKind, Hold, Reviewer, State
@@ -109,7 +110,15 @@ def _concerns(hold: Hold, group: str) -> bool:
 def _cards(office: Office, holds: Sequence[Hold], reviewer: Reviewer) -> tuple[CardView, ...]:
     masks, now_ms = office.live.snapshot.policy.masks, office.clock()
     return tuple(
-        card_view(hold, now_ms=now_ms, link_base=office.link_base, masks=masks, viewer=reviewer, limit=_CARD_CHARACTERS)
+        card_view(
+            hold,
+            now_ms=now_ms,
+            link_base=office.link_base,
+            masks=masks,
+            viewer=reviewer,
+            limit=_CARD_CHARACTERS,
+            off=off_sentence(hold, office.live.snapshot, now_ms),
+        )
         for hold in holds
     )
 

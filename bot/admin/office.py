@@ -63,6 +63,9 @@ class Sampler(Protocol):
 Checkup = Callable[[], Awaitable[Sequence[Finding]]]
 """Looks at one part of the installation, for ``doctor``. What is wrong is a `Finding`, not an error."""
 
+Acquaintance = Callable[[str], Awaitable[bool]]
+"""Whether a platform knows somebody of that principal. May raise `ChannelError`."""
+
 Lookup = Callable[[str], Awaitable[str]]
 """A channel ("teams:19:…@thread.tacv2") → a sentence on why no card can appear there as things are; empty for none."""
 
@@ -71,8 +74,8 @@ Lookup = Callable[[str], Awaitable[str]]
 class Office:
     """What the handlers work with.
 
-    ``samplers`` and ``lookups`` go by the kind of channel ("slack"); they and ``checkups`` are put there by the platforms
-    that run in this process. ``history`` is None where the ledger is not at hand.
+    ``samplers``, ``lookups`` and ``acquaintances`` go by the kind of channel ("slack"); they and ``checkups`` are put there by
+    the platforms that run in this process. ``history`` is None where the ledger is not at hand.
     """
 
     store: Store
@@ -85,6 +88,7 @@ class Office:
     history: History | None
     samplers: dict[str, Sampler] = field(default_factory=dict)
     lookups: dict[str, Lookup] = field(default_factory=dict)
+    acquaintances: dict[str, Acquaintance] = field(default_factory=dict)
     checkups: list[Checkup] = field(default_factory=list)
 
     async def unless_confirmed(self, call: Call, question: Answer) -> Answer | None:

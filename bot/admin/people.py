@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bot.absence import own_lines
+from bot.admin.linking import known_by
 from bot.admin.office import Access, Call, Command, Office, command
 from bot.admin.words import many
 from bot.answers import Answer, Table
@@ -47,12 +49,15 @@ async def _reviewers(office: Office, call: Call) -> Answer:  # noqa: ARG001 - a 
     return Answer(True, (line,), Table(("group", "members"), rows))
 
 
-async def _whoami(office: Office, call: Call) -> Answer:  # noqa: ARG001 - a handler's signature
+async def _whoami(office: Office, call: Call) -> Answer:
     by = call.by
     rows = (
         ("principal", by.principal),
         ("groups", ", ".join(sorted(by.groups)) or "none"),
         ("roles", ", ".join(sorted(by.roles)) or "none"),
+        *known_by(office, by.account, by.channel),
+        ("also known as", ", ".join(sorted(by.aliases - {by.principal})) or "nobody else"),
+        *own_lines(by, office.live.snapshot, office.clock()),
     )
     return Answer(True, table=Table(("", ""), rows))
 

@@ -12,6 +12,7 @@ from bot.answers import Answer, Picture, Table, refusal
 from bot.pictures import stats_png
 from bot.sentences import duration
 from bot.visibility import sees_all
+from holdpoint import key_life
 from holdpoint.errors import PolicyError, StoreUnavailable
 from holdpoint.findings import Finding, Grade
 from holdpoint.policy import parse_policy
@@ -92,6 +93,7 @@ async def _own(office: Office) -> Sequence[Finding]:
     try:
         version = (await store.information()).get("redis_version", "?")
         paused, glass, changes = await store.pauses.all(), await store.glass.all(), await store.changes.all()
+        keys = key_life.findings(await store.config.keys(), await store.key_use.all(), office.clock())
     except StoreUnavailable as error:
         return [Finding("redis", Grade.FAIL, str(error), "is the server up, and does it have memory and disk?")]
     shadows = sorted(rule.id for rule in await _rules(office) if rule.mode is RuleMode.SHADOW)
@@ -107,6 +109,7 @@ async def _own(office: Office) -> Sequence[Finding]:
         _unless(not paused, "pauses", many(len(paused), "connection"), "resume, when it is time"),
         _unless(not glass, "broken glass", f"{len(glass)} to review", "break-glass list"),
         _unless(not changes, "changes", f"{len(changes)} waiting", "changes list"),
+        *keys,
     ]
 
 

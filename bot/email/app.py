@@ -10,6 +10,7 @@ from bot.drawer import Drawer
 from bot.email import KIND
 from bot.email.channel import EmailChannel
 from bot.email.checkup import check_up
+from bot.email.personal import EmailPersonal
 from bot.email.sample import EmailSampler
 from bot.email.sender import Sender
 from bot.email.server import mail_server
@@ -54,8 +55,9 @@ class EmailApp:
         commands.office.checkups.append(self._check_up)
         channel = EmailChannel(self._server, self._sender, live, link_base=settings.link_base, clock=clock)
         self.drawer = Drawer(
-            store, live, channel, clock=clock, prepare=history.note if history else None, instead_of=chats_of(settings)
-        )
+            store, live, channel, clock=clock, prepare=history.note if history else None, instead_of=chats_of(settings),
+            personal=EmailPersonal(),
+        )  # fmt: skip
         self.notifier = Notifier(
             store, live, self.drawer, holder=f"bot-{secrets.token_hex(6)}", clock=clock, speaks=False
         )

@@ -19,6 +19,7 @@ from bot.email.render import CARD_CHARACTERS, Mail, card_mail, digest_mail, requ
 from bot.email.sender import NoMailbox, Sender
 from bot.email.server import MailServer
 from bot.platform import Found, NobodyThere, Posted, Rendering, Reply
+from bot.presence import off_sentence
 from bot.views import DIGEST_LINES, BundleView, CardView
 from holdpoint.clock import Clock
 from holdpoint.errors import ChannelRefused, ChannelUnavailable
@@ -104,8 +105,9 @@ class EmailChannel:
 
     def _view(self, hold: Hold) -> CardView:
         return card_view(
-            hold, now_ms=self._clock(), link_base=self._link_base, masks=self._masks, limit=CARD_CHARACTERS
-        )
+            hold, now_ms=self._clock(), link_base=self._link_base, masks=self._masks, limit=CARD_CHARACTERS,
+            off=off_sentence(hold, self._live.snapshot, self._clock()),
+        )  # fmt: skip
 
     @property
     def _masks(self) -> Masks:

@@ -34,7 +34,8 @@ def answer_blocks(answer: Answer) -> Blocks:
     more, more_left = runs_of(text, most=MOST_CODES - len(codes), length=CODE_UNITS)
     blocks: Blocks = load(
         "slack/answer.json.j2", lines=shortened(lines, _LINE_UNITS), codes=[*codes, *more], cut=cut_note(left + more_left),
-        cards=[_card(card, whole=len(listed) == 1) for card in listed], confirm=answer.confirm,
+        cards=[_card(card, whole=len(listed) == 1) for card in listed], confirm=answer.confirm, link=answer.link,
+        link_says=answer.link_says,
     )  # fmt: skip
     return blocks
 

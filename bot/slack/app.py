@@ -34,6 +34,7 @@ from bot.slack.home import Homes
 from bot.slack.install import Installer
 from bot.slack.intake import Intake
 from bot.slack.listeners import build_bolt, quiet_logger
+from bot.slack.personal import SlackPersonal
 from bot.slack.sample import SlackSampler
 from bot.slack.signature import is_from_slack
 from bot.slack.workspaces import Workspaces
@@ -43,6 +44,7 @@ from holdpoint.errors import ConfigurationError
 from holdpoint.findings import Finding
 from holdpoint.live import Live
 from holdpoint.metrics import Metrics
+from holdpoint.model import Reviewer
 from holdpoint.settings import Settings
 from holdpoint.store import Store
 from holdpoint.store.safe import Safe
@@ -102,8 +104,12 @@ class SlackApp:
         commands.office.checkups.append(self._check_up)
         self._intake = Intake(self.client, store.seen)
         people = People(self.client, live, clock=clock)
+        commands.office.acquaintances[KIND] = people.knows
         channel = SlackChannel(self.client, people, live, link_base=settings.link_base)
-        self.drawer = Drawer(store, live, channel, clock=clock, prepare=history.note if history else None)
+        self.drawer = Drawer(
+            store, live, channel, clock=clock, prepare=history.note if history else None,
+            personal=SlackPersonal(people, directory),
+        )  # fmt: skip
         self.notifier = Notifier(store, live, self.drawer, holder=f"bot-{secrets.token_hex(6)}", clock=clock)
         self._desk = Desk(
             name=KIND, client=self.client, people=people, directory=directory, decider=decider,
@@ -151,6 +157,14 @@ class SlackApp:
         if self._settings.slack_app_token is None:
             return self._bolt is not None
         return any([await socket.client.is_connected() for socket in self._sockets])
+
+    async def verify(self, account: str, principal: str) -> Reviewer:  # noqa: ARG002 - Slack needs no more than the account
+        """Who ``account`` is, as Slack says now: for an approval that is being confirmed elsewhere.
+
+        Raises:
+            UnknownPerson, ChannelError, StoreUnavailable.
+        """
+        return await self._desk.directory.by_platform(self._desk.people, KIND, account, fresh=True)
 
     async def _check_up(self) -> list[Finding]:
         """For ``/holdpoint doctor``."""

@@ -29,6 +29,7 @@ async def approve(desk: Desk, ack: Ack, body: Body) -> None:
         done = await bulk.decide_all(
             desk, covered, reviewer, DecisionKind.APPROVE, within_s=DECIDE_WITHIN_S, whole=whole
         )
+        trouble.url = await bulk.ask(desk, covered, done, reviewer, whole=whole)
         trouble.sentence = bulk.sum_of(done, DecisionKind.APPROVE)
         trouble.stale = any(each.why for each in done)
         all_done = all(each.decided for each in done)

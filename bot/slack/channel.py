@@ -11,6 +11,7 @@ from typing import Any
 
 from bot.cards import card_view, plain_text
 from bot.platform import AccessLost, Found, MessageGone, NobodyThere, Posted, Rendering, Reply
+from bot.presence import moved_ms, off_sentence
 from bot.slack import KIND
 from bot.slack.bundled import bundle_rendering
 from bot.slack.client import SlackClient, SlackRefused
@@ -61,6 +62,7 @@ class SlackChannel:
             link_base=self._link_base,
             masks=self._live.snapshot.policy.masks,
             limit=CARD_CHARACTERS,
+            off=self._off(hold),
         )
         if target.startswith(_DM):
             payload: Mapping[str, Any] = {"text": dm_text(view), "blocks": dm_blocks(view)}
@@ -70,7 +72,11 @@ class SlackChannel:
 
     def render_bundle(self, bundle: Bundle, holds: Sequence[Hold]) -> Rendering:
         """See `bot.platform.Channel.render_bundle`."""
-        return bundle_rendering(bundle, holds, link_base=self._link_base, masks=self._live.snapshot.policy.masks)
+        masks = self._live.snapshot.policy.masks
+        return bundle_rendering(bundle, holds, link_base=self._link_base, masks=masks, off=self._off)
+
+    def _off(self, hold: Hold) -> str:
+        return off_sentence(hold, self._live.snapshot, moved_ms(hold))
 
     async def post(self, target: str, rendering: Rendering, *, intent: str) -> Posted:
         """See `bot.platform.Channel.post`."""

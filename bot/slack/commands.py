@@ -13,13 +13,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from bot.answers import Answer
 from bot.commands import Commands
+from bot.directory import UnknownPerson
 from bot.slack import KIND
 from bot.slack.answers import answer_blocks, answer_text
 from bot.slack.desk import SLACK_AWAY, Ack, Body, Desk
@@ -27,10 +28,12 @@ from bot.slack.later import respond, send_picture
 from bot.slack.places import local
 from bot.typed import PICTURE, WORKING, result
 from bot.typed import run as run_typed
-from holdpoint.errors import ChannelError
+from holdpoint.errors import ChannelError, StoreUnavailable
 
 QUICK_S = 2.0  # of the three seconds after which Slack shows an error
 
+_MENTION = re.compile(r"(<@([UW][A-Z0-9]{2,30})(?:\|[^>]*)?>)", re.ASCII)
+_MOST_MENTIONS = 3
 _LINK = re.compile(r"<(?:mailto:|https?://)[^|>]*\|([^>]*)>|<(https?://[^|>]*)>")
 
 _log = logging.getLogger(__name__)
@@ -60,7 +63,7 @@ async def confirm(desk: Desk, typed: Commands, ack: Ack, body: Body) -> None:
 def as_typed(text: str) -> str:
     """What the person typed, of what Slack makes of it: links and e-mail addresses as text, ``& < >`` as such.
 
-    Channels stay ``<#C0123|name>``: the grammar knows them.
+    Channels stay ``<#C0123|name>``: the grammar knows them. People stay ``<@U0123|name>`` until they are looked up.
     """
     text = _LINK.sub(lambda match: match[1] if match[1] is not None else match[2], text)
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
@@ -71,9 +74,21 @@ async def _is_quick(working: asyncio.Task[Answer]) -> bool:
     return bool(done)
 
 
-def _answered(desk: Desk, typed: Commands, body: Body, text: str) -> Coroutine[Any, Any, Answer]:
+async def _answered(desk: Desk, typed: Commands, body: Body, text: str) -> Answer:
     # A slash command says where it was typed; a click on its answer does too, but needs it no more.
-    return run_typed(typed, text, partial(desk.who, body), away=SLACK_AWAY, place=_place(body))
+    text = await _with_people(desk, text)
+    return await run_typed(typed, text, partial(desk.who, body), away=SLACK_AWAY, place=_place(body))
+
+
+async def _with_people(desk: Desk, text: str) -> str:
+    """``text`` with people who are mentioned by their principal. Whom Holdpoint does not know stays what Slack made of it."""
+    for mention, user_id in list(dict.fromkeys(_MENTION.findall(text)))[:_MOST_MENTIONS]:
+        try:
+            person = await desk.directory.by_platform(desk.people, KIND, user_id)
+        except (UnknownPerson, ChannelError, StoreUnavailable):
+            continue
+        text = text.replace(mention, person.principal)
+    return text
 
 
 def _place(body: Body) -> str:

@@ -46,11 +46,22 @@ class Desk(desk.Desk):
     people: People
 
     async def who(self, body: Body) -> Reviewer:
-        """Who made this callback, verified now.
+        """Who made this callback, as Slack says now.
 
         Raises:
             UnknownPerson, ChannelError, StoreUnavailable.
         """
+        return await self._known(body, fresh=True)
+
+    async def known(self, body: Body) -> Reviewer:
+        """Who looks at something, as of a minute ago at most; nothing is decided by it.
+
+        Raises:
+            UnknownPerson, ChannelError, StoreUnavailable.
+        """
+        return await self._known(body, fresh=False)
+
+    async def _known(self, body: Body, *, fresh: bool) -> Reviewer:
         user = body.get("user") or {}
         user_id = str(user.get("id") or body.get("user_id") or "")
         try:
@@ -60,12 +71,12 @@ class Desk(desk.Desk):
         team = user.get("team_id") or body.get("team_id") or (body.get("team") or {}).get("id")
         if team != installation.team_id and installation.enterprise_id is None:
             raise UnknownPerson("You belong to another Slack workspace, so you cannot decide here.")
-        # `people` remembers for itself, users and user groups separately; on top of that, nothing may grow older.
-        self.directory.forget(KIND, user_id)
-        return await self.directory.by_platform(self.people, KIND, user_id)
+        return await self.directory.by_platform(self.people, KIND, user_id, fresh=fresh)
 
-    async def tell(self, body: Body, sentence: str) -> None:
+    async def tell(self, body: Body, sentence: str, url: str = "") -> None:
         """Say it to who clicked, and to nobody else: an ephemeral message, or, in App Home and modals, a modal.
+
+        ``url``: where they can go on, as a button.
 
         Raises:
             NotTold: Slack did not take it.
@@ -73,11 +84,11 @@ class Desk(desk.Desk):
         place = posted_at(body)
         try:
             if place is None:
-                await open_notice(self.client, body, sentence)
+                await open_notice(self.client, body, sentence, url)
                 return
             await self.client.call(
                 "chat.postEphemeral", channel=place.channel, user=body["user"]["id"], text=inert(sentence, 1_500),
-                blocks=notice_blocks(sentence.splitlines()), **INERT,
+                blocks=notice_blocks(sentence.splitlines(), url), **INERT,
             )  # fmt: skip
         except ChannelError as error:
             raise NotTold(sentence) from error
@@ -121,7 +132,7 @@ async def answer(at: Desk, ack: Ack, body: Body, trouble: Trouble, *, about_card
         NotTold: they could not be told; unacknowledged, the click shows them Slack's own error.
     """
     if trouble.sentence:
-        await at.tell(body, trouble.sentence)
+        await at.tell(body, trouble.sentence, trouble.url)
         if about_card and trouble.sentence != GONE:
             at.redraw_soon(shown_by(body).hold, body, anyway=trouble.stale)
     await ack()

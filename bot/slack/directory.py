@@ -1,7 +1,9 @@
-"""Who a Slack user is: asked of Slack, remembered for a minute, refused on any doubt (promise 5).
+"""Who a Slack user is: asked of Slack, refused on any doubt (promise 5). Answers are remembered for a minute; who acts is
+asked for again, at most one call for each act.
 
 A person is the lower-case e-mail of a full member of the workspace (or organisation) that the app is installed in.
-Bots, guests, people of other workspaces, deactivated accounts and unconfirmed addresses decide nothing. Slack's user
+Bots, guests, people of other workspaces, deactivated accounts and unconfirmed addresses decide nothing. Should two accounts
+of a workspace have the same address, it is the one's that Slack names for it, and nobody's where it names neither. Slack's user
 groups count as Holdpoint groups where the policy names them (``slack_usergroup``).
 """
 
@@ -9,15 +11,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 from bot.directory import PlatformUser, UnknownPerson
 from bot.remembered import Remembered
+from bot.slack import KIND
 from bot.slack.client import Installation, SlackClient, SlackRefused
+from bot.slack.places import local, split
+from bot.slack.workspaces import NotInstalled
 from holdpoint.clock import Clock
 from holdpoint.errors import ChannelError
+from holdpoint.linked import address_of
 from holdpoint.live import Live
+from holdpoint.model import Account
+
+MOST_OWNERS = 10_000
+TWICE = "Another account of this Slack workspace has the same e-mail address, so Holdpoint cannot tell who you are."
 
 _log = logging.getLogger(__name__)
 
@@ -31,28 +42,76 @@ class People:
         self._users: Remembered[Mapping[str, Any] | None] = Remembered(clock)
         self._ids: Remembered[str | None] = Remembered(clock)
         self._usergroups: Remembered[frozenset[str]] = Remembered(clock)
+        self._owners: OrderedDict[tuple[str, str], str] = OrderedDict()  # workspace and e-mail: who had it last
 
-    async def look_up(self, user_id: str) -> PlatformUser | None:
+    async def look_up(self, user_id: str, *, fresh: bool = False) -> PlatformUser | None:
         """The person behind ``user_id``, with the groups that Slack's user groups stand for; None without an e-mail.
+
+        ``fresh``: as Slack says now; user groups, which Slack rations, within the last minute in any case.
 
         Raises:
             UnknownPerson: not a full member of this workspace; says what is wrong.
             ChannelError: Slack could not be asked.
         """
-        user = await self._users.get(user_id, lambda: self._user(user_id))
+        user = await self._users.get(user_id, lambda: self._user(user_id), fresh=fresh)
         if user is None:
             return None
-        why = refusal(user, await self._client.installation_of(user_id))
+        installation = await self._client.installation_of(user_id)
+        why = refusal(user, installation)
         if why:
             raise UnknownPerson(why)
-        profile = user.get("profile") or {}
-        email = str(profile.get("email") or "")
-        name = str(profile.get("display_name") or user.get("real_name") or "")
-        return PlatformUser(user_id, email.lower(), name, await self._groups(user_id)) if email else None
+        email, name = _email(user), _name(user)
+        if not email:
+            return None
+        await self._refuse_second(user_id, email)
+        groups, zone = await self._groups(user_id), str(user.get("tz") or "")
+        return PlatformUser(user_id, email, name, groups, place=_place(installation), zone=zone)
 
-    async def id_of(self, email: str) -> str | None:
-        """The id of the full member with this e-mail, for a DM; None when there is nobody."""
-        return await self._ids.get(email, lambda: self._id(email))
+    def forget(self, user_id: str) -> None:
+        """Slack says that something about them has changed: ask again the next time."""
+        self._users.forget(user_id)
+
+    def forget_group(self, usergroup: str) -> None:
+        """Slack says that the members of a user group (its id, without a workspace) have changed."""
+        for group in self._live.snapshot.policy.groups.values():
+            if group.slack_usergroup is not None and local(group.slack_usergroup) == local(usergroup):
+                self._usergroups.forget(group.slack_usergroup)
+
+    async def id_of(self, principal: str) -> str | None:
+        """The id of the account that is ``principal``, for a DM: linked, or a full member with this e-mail; None for nobody."""
+        linked = self._live.snapshot.linked
+        for link in linked.accounts_of(principal, KIND):
+            try:
+                user = await self.look_up(link.user_id)
+            except (UnknownPerson, NotInstalled):
+                continue
+            if user is not None and link.is_of(_account(user)):
+                return link.user_id
+        user_id = await self._ids.get(principal, lambda: self._id(principal))
+        if user_id is None or linked.of(KIND, user_id) is None:
+            return user_id
+        # Whose address it is may be somebody else by a link; then it is not to them that this is to be said.
+        user = await self.look_up(user_id)
+        return user_id if user is not None and linked.principal_of(_account(user)) == principal else None
+
+    async def knows(self, principal: str) -> bool:
+        """Whether some account here is ``principal`` (ChannelError)."""
+        return await self.id_of(principal) is not None
+
+    async def _refuse_second(self, user_id: str, email: str) -> None:
+        """Raise `UnknownPerson` where another account had this address, and it has not passed on to this one."""
+        key = (split(user_id)[0], email)
+        if self._owners.setdefault(key, user_id) != user_id:
+            try:
+                found = (await self._client.call_at(key[0], "users.lookupByEmail", email=email))["user"]
+            except SlackRefused as error:
+                raise UnknownPerson(TWICE) from error
+            if found["id"] != user_id:
+                raise UnknownPerson(TWICE)
+            self._owners[key] = user_id
+        self._owners.move_to_end(key)
+        while len(self._owners) > MOST_OWNERS:
+            self._owners.popitem(last=False)
 
     async def _user(self, user_id: str) -> Mapping[str, Any] | None:
         try:
@@ -94,6 +153,25 @@ class People:
 
     async def _list(self, usergroup: str) -> frozenset[str]:
         return frozenset((await self._client.call("usergroups.users.list", usergroup=usergroup))["users"])
+
+
+def _email(user: Mapping[str, Any]) -> str:
+    """Their address as a principal; empty for none, as it stands where it is no usable one (the directory refuses it)."""
+    said = str((user.get("profile") or {}).get("email") or "")
+    return address_of(said) or said
+
+
+def _name(user: Mapping[str, Any]) -> str:
+    return str((user.get("profile") or {}).get("display_name") or user.get("real_name") or "")
+
+
+def _place(installation: Installation) -> str:
+    """The organisation, where there is one: its people are the same in all of its workspaces."""
+    return installation.enterprise_id or installation.team_id
+
+
+def _account(user: PlatformUser) -> Account:
+    return Account(KIND, user.place, user.id, user.name, user.email)
 
 
 def refusal(user: Mapping[str, Any], installation: Installation) -> str:

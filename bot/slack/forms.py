@@ -70,14 +70,14 @@ def justify_modal(view: CardView) -> Modal:
     return _modal("justify", value=value_of(view), facts=modal_facts(view), before=before)
 
 
-def notice_modal(lines: Sequence[str]) -> Modal:
-    """Sentences for one person."""
-    return _modal("notice", lines=[clip(line, 2_500) for line in lines[:NOTICE_LINES]])
+def notice_modal(lines: Sequence[str], url: str = "") -> Modal:
+    """Sentences for one person, and perhaps where they confirm that it is them."""
+    return _modal("notice", lines=[clip(line, 2_500) for line in lines[:NOTICE_LINES]], url=url)
 
 
-def notice_blocks(lines: Sequence[str]) -> Blocks:
+def notice_blocks(lines: Sequence[str], url: str = "") -> Blocks:
     """The same for a message: as blocks, in which every character is what it is."""
-    blocks: Blocks = notice_modal(lines)["blocks"]
+    blocks: Blocks = notice_modal(lines, url)["blocks"]
     return blocks
 
 

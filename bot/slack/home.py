@@ -40,7 +40,12 @@ BLOCK_MS = 1_000
 _log = logging.getLogger(__name__)
 
 # What changes who may decide, or what an admin sees; whatever else is about a hold is looked up by its id.
-_FOR_ALL = frozenset({EventKind.HOLD_CREATED, EventKind.HOLD_ESCALATED, EventKind.POLICY_PUSHED})
+_FOR_ALL = frozenset(
+    {
+        EventKind.HOLD_CREATED, EventKind.HOLD_ESCALATED, EventKind.POLICY_PUSHED, EventKind.ABSENCE_BEGAN,
+        EventKind.ABSENCE_ENDED,
+    }
+)  # fmt: skip
 _ABOUT_NOTHING_SHOWN = frozenset({EventKind.CARD_SHOWN, EventKind.CARD_READ, EventKind.CARD_REVEALED})
 
 
@@ -187,7 +192,7 @@ class Homes:
 
     async def _draw(self, desk: Desk, home: Home) -> dict[str, Any]:
         try:
-            page = await self._dashboards.of(await desk.who(home.body), since_ms=home.touched_ms)
+            page = await self._dashboards.of(await desk.known(home.body), since_ms=home.touched_ms)
         except UnknownPerson as error:
             home.ids, home.is_admin = frozenset(), False
             return stranger_view(str(error))

@@ -15,17 +15,19 @@ from bot.sentences import duration
 from bot.slack.blocks import Row, load, moment, rows, runs, words
 from bot.slack.render import buttons
 from bot.units import clip
+from bot.visibility import groups_of
 from holdpoint.model import Reviewer
 from holdpoint.visible import visible_line
 
 MOST_FAILING = 9
+MOST_ABSENCES = 5
 
 
 def home_view(page: Dashboard) -> dict[str, Any]:
     """The whole view, for ``views.publish``."""
     home = {
-        "you": _you(page.person),
-        "queue": _queue(page) if page.queued or page.person.groups else None,
+        "you": [*_you(page.person), *_absence(page)],
+        "queue": _queue(page) if page.queued or groups_of(page.person) else None,
         "own": _own(page),
         "quiet": {
             "options": [{"text": text, "value": level.value, "more": ""} for level, text in QUIET_WORDS.items()],
@@ -52,6 +54,13 @@ def _you(person: Reviewer) -> list[Row]:
             ("Groups", groups or "none. To review requests, ask an admin of Holdpoint to put you into a group."),
         ]
     )
+
+
+def _absence(page: Dashboard) -> list[Row]:
+    shown = page.absence[:MOST_ABSENCES]
+    beyond = len(page.absence) - len(shown)
+    more = [("Standing in", f"and for {beyond:,} more people: /holdpoint away")] if beyond else []
+    return rows([*((label, clip(visible_line(text), 300)) for label, text in shown), *more])
 
 
 def _queue(page: Dashboard) -> Row:

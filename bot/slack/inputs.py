@@ -27,9 +27,15 @@ def filled(body: Body) -> Mapping[str, str]:
 
 
 async def close(ack: Ack, body: Body, trouble: Trouble) -> None:
-    """Close the modal, or show the problem at its first required input, else at its first."""
+    """Close the modal, or show the problem at its first required input, else at its first.
+
+    An approval that has to be confirmed is kept: what to do takes the place of the modal.
+    """
     if not trouble.sentence:
         await ack()
+        return
+    if trouble.url:
+        await say(ack, trouble.sentence, trouble.url)
         return
     inputs = [block for block in body["view"]["blocks"] if block["type"] == "input"]
     if not inputs:
@@ -39,6 +45,6 @@ async def close(ack: Ack, body: Body, trouble: Trouble) -> None:
     await ack(response_action="errors", errors={at: clip(trouble.sentence, 1_000)})
 
 
-async def say(ack: Ack, sentence: str) -> None:
+async def say(ack: Ack, sentence: str, url: str = "") -> None:
     """Put sentences in the place of the modal."""
-    await ack(response_action="update", view=notice_modal(sentence.splitlines()))
+    await ack(response_action="update", view=notice_modal(sentence.splitlines(), url))

@@ -1,4 +1,6 @@
-"""What reaches a person after Slack's three seconds: an answer by its response URL, a picture in their direct messages."""
+"""What reaches a person after Slack's three seconds: an answer by its response URL, a picture or a word in their
+direct messages.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,14 @@ import aiohttp
 
 from bot.answers import Picture
 from bot.slack.client import TIMEOUT_S, SlackClient
+from bot.slack.forms import notice_blocks
 from bot.slack.places import split
+from bot.slack.text import inert
 from bot.units import clip
 from holdpoint.errors import ChannelUnavailable
 
 _FILE = "holdpoint-stats.png"
+_NOTICE = 1_500
 
 
 async def respond(client: SlackClient, url: str, message: Mapping[str, Any]) -> None:
@@ -39,6 +44,19 @@ async def send_picture(client: SlackClient, user: str, picture: Picture) -> None
     opened = await client.call("conversations.open", users=user)
     files = [{"id": begun["file_id"], "title": title}]
     await client.call("files.completeUploadExternal", files=files, channel_id=opened["channel"]["id"])
+
+
+async def write_to(client: SlackClient, user: str, text: str) -> None:
+    """Say ``text`` in the app's direct messages with ``user``.
+
+    Raises:
+        ChannelError: Slack did not take it.
+    """
+    opened = await client.call("conversations.open", users=user)
+    await client.call(
+        "chat.postMessage", channel=opened["channel"]["id"], text=inert(text, _NOTICE), blocks=notice_blocks([text]),
+        parse="none", link_names=False, unfurl_links=False, unfurl_media=False,
+    )  # fmt: skip
 
 
 async def _post(client: SlackClient, url: str, **body: Any) -> None:

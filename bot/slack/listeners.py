@@ -15,11 +15,14 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 
 from bot.commands import Commands
-from bot.slack import COMMAND, CONFIRM, actions, commands, views
+from bot.directory import VoidLink
+from bot.slack import COMMAND, CONFIRM, KIND, actions, commands, views
 from bot.slack.client import SlackClient
-from bot.slack.desk import Ack, Act, Desk, NotTold
+from bot.slack.desk import Ack, Act, Body, Desk, NotTold, sentence
 from bot.slack.home import Homes
 from bot.slack.intake import Intake
+from bot.slack.later import write_to
+from holdpoint.errors import ChannelError, StoreUnavailable
 from holdpoint.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -51,8 +54,43 @@ def build_bolt(
     bolt.command(COMMAND)(_listener(desk, command))
     bolt.action(CONFIRM)(_listener(desk, confirm))
     bolt.event("app_home_opened")(_listener(desk, homes.opened))
+    bolt.event("user_change")(_listener(desk, changed))
+    bolt.event("subteam_updated")(_listener(desk, group_changed))
+    bolt.event("subteam_members_changed")(_listener(desk, group_changed))
     bolt.error(_failed(metrics, intake))
     return bolt
+
+
+async def changed(desk: Desk, ack: Ack, body: Body) -> None:
+    """Slack says that something about somebody has changed: their address, their status, or what they have for lunch."""
+    await ack()
+    user = (body.get("event") or {}).get("user") or {}
+    user_id = str(user.get("id") or "") if isinstance(user, dict) else str(user)
+    if not user_id:
+        return
+    desk.people.forget(user_id)
+    try:
+        await desk.directory.changed(desk.people, KIND, user_id)
+    except VoidLink as error:
+        await _tell(desk, user_id, sentence(error))
+    except (ChannelError, StoreUnavailable) as error:
+        _log.warning("a linked account was not looked at: %s", error)
+
+
+async def group_changed(desk: Desk, ack: Ack, body: Body) -> None:
+    """Slack says that a user group has other members now."""
+    await ack()
+    event = body.get("event") or {}
+    subteam = event.get("subteam")
+    named = event.get("subteam_id") or (subteam.get("id") if isinstance(subteam, dict) else "")
+    desk.people.forget_group(str(named or ""))
+
+
+async def _tell(desk: Desk, user_id: str, text: str) -> None:
+    try:
+        await write_to(desk.client, user_id, text)
+    except ChannelError as error:
+        _log.warning("nobody was told that their link is void: %s", error)
 
 
 def quiet_logger() -> logging.Logger:

@@ -1,7 +1,7 @@
 """What is said in the thread of a Slack card, and who is mentioned there. Ids of Slack are all that is ever a mention.
 
-A group with a Slack user group is called by it; of any other one, its members whom Slack knows by e-mail, ten at most.
-The requester is never called, nor who has decided already.
+A group with a Slack user group is called by it, and who stands in for its members beside it; of any other one, its members
+whom Slack knows by e-mail, ten at most. The requester is never called, nor who has decided or is away (`bot.presence`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bot import callers
 from bot.callers import MOST_CALLED, REASONS
 from bot.platform import Call, Reply
+from bot.presence import Calling, callings
 from bot.slack.blocks import load
 from bot.slack.directory import People
 from bot.slack.places import local, split
@@ -42,18 +42,16 @@ class Callers:
         found: dict[Mention, dict[tuple[str, str], None]] = {}
         for call in calls:
             ids = found.setdefault(call.reason, {})
-            for group in call.groups:
-                ids.update(dict.fromkeys(await self._of(group, call)))
+            for calling in callings(call, self._live.snapshot, self._live.now_ms()):
+                ids.update(dict.fromkeys(await self._of(calling)))
         return {reason: _limited(_here(ids, place)) for reason, ids in found.items()}
 
-    async def _of(self, group: str, call: Call) -> list[tuple[str, str]]:
-        known = self._live.snapshot.policy.groups.get(group)
-        if known is None:
-            return []
-        if known.slack_usergroup is not None:
-            return [("subteam", known.slack_usergroup)]
-        ids = [await self._people.id_of(email) for email in callers.people(known, call)]
-        return [("user", user_id) for user_id in ids if user_id is not None]
+    async def _of(self, calling: Calling) -> list[tuple[str, str]]:
+        usergroup = calling.group.slack_usergroup
+        listed = [("subteam", usergroup)] if usergroup is not None else []
+        people = calling.people if usergroup is None else calling.others
+        ids = [await self._people.id_of(principal) for principal in people]
+        return [*listed, *(("user", user_id) for user_id in ids if user_id is not None)]
 
 
 def reply_payload(reply: Reply, mentions: dict[Mention, list[tuple[str, str]]]) -> dict[str, Any]:

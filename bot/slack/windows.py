@@ -41,14 +41,14 @@ async def open_modal(client: SlackClient, body: Body, modal: Mapping[str, Any]) 
         raise
 
 
-async def open_notice(client: SlackClient, body: Body, sentence: str) -> None:
-    """The same for a sentence that has no other place. A spent trigger is an error here: nobody would read it.
+async def open_notice(client: SlackClient, body: Body, sentence: str, url: str = "") -> None:
+    """The same for a sentence, with a link as a button, that has no other place. A spent trigger is an error here: nobody would read it.
 
     Raises:
         ChannelError: Slack did not take it.
     """
     method = "views.push" if in_modal(body) else "views.open"
-    await client.call(method, trigger_id=body["trigger_id"], view=notice_modal(sentence.splitlines()))
+    await client.call(method, trigger_id=body["trigger_id"], view=notice_modal(sentence.splitlines(), url))
 
 
 async def turn_modal(client: SlackClient, body: Body, modal: Mapping[str, Any]) -> None:

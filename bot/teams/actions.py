@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from bot import acts
 from bot.inputs import AGE, REASON, SCOPE, TEXT, USES, edits_of, number_of, reason_of, saw_whole, scope_of
@@ -22,12 +23,13 @@ from bot.teams.arrived import Click
 from bot.teams.desk import GONE, UNKNOWN, Desk, Outcome, Pressed, Trouble, in_words, is_old
 from bot.teams.fitting import noted
 from bot.teams.reactions import Reaction, Said, Showed
-from bot.teams.render import CARD_CHARACTERS
+from bot.teams.render import CARD_CHARACTERS, notice_card
 from holdpoint.errors import NotFound, NotRead, StoreUnavailable
 from holdpoint.model import DecisionKind, Hold
 
 DRAW_WITHIN_S = 0.5
 RECORDED = "Recorded. The card will show it."
+ELSEWHERE = "Open the inbox by the card's link, and approve it there."
 NO_DIALOGS = "This app of Teams opens no dialogs. Use the card's link to the inbox to read and to decide."
 
 Do = Callable[[Desk, Pressed], Awaitable[Outcome]]
@@ -45,9 +47,13 @@ async def act(desk: Desk, click: Click) -> Reaction:
     async with in_words() as trouble:
         pressed = Pressed(click, await desk.who(click))
         outcome = await do(desk, pressed)
-    if trouble.sentence or pressed is None:
+    if trouble.url:
+        outcome = Outcome(sentence=trouble.sentence, url=trouble.url)
+    elif trouble.sentence or pressed is None:
         return await _explained(desk, click, pressed, trouble)
     desk.redraw_soon(click, anyway=outcome.stale)
+    if outcome.url:
+        return await _to_be_confirmed(desk, click, outcome)
     if outcome.hold is None:
         return Said(outcome.sentence)
     return await _in_place(desk, pressed, outcome.hold, outcome.sentence)
@@ -131,6 +137,18 @@ DOES: Mapping[str, Do] = {
 }
 
 
+async def _to_be_confirmed(desk: Desk, click: Click, outcome: Outcome) -> Reaction:
+    """Their card below the link. What an old client is told, everybody in the conversation reads: it gets no link."""
+    if is_old(click):
+        return Said(f"{outcome.sentence} {ELSEWHERE}")
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAW_WITHIN_S):
+            shown = await seen.refresh(desk, click)
+            if isinstance(shown, Showed):
+                return Showed(noted(dict(shown.card), outcome.sentence, outcome.url))
+    return Showed(notice_card([outcome.sentence], outcome.url))
+
+
 async def _explained(desk: Desk, click: Click, pressed: Pressed | None, trouble: Trouble) -> Reaction:
     """What went wrong: on top of the card where that says more than the clicked one did, else as a sentence."""
     if trouble.sentence != GONE:
@@ -142,7 +160,7 @@ async def _explained(desk: Desk, click: Click, pressed: Pressed | None, trouble:
             hold = await desk.look(pressed.shown.hold)
     except (NotFound, StoreUnavailable, TimeoutError):
         return Said(trouble.sentence)
-    if not trouble.stale and not seen.refusal(hold, pressed.person):
+    if not trouble.stale and not seen.refusal(hold, pressed.person, desk.clock()):
         return Said(trouble.sentence)  # their card is right as it is
     return await _in_place(desk, pressed, hold, trouble.sentence)
 

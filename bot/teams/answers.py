@@ -60,11 +60,11 @@ def answer_summary(answer: Answer) -> str:
     return inert(" ".join(answer.lines), 500) or "Holdpoint"
 
 
-def notice_card(lines: Sequence[str]) -> Card:
-    """Sentences for one person; in them, names are from outside."""
+def notice_card(lines: Sequence[str], url: str = "") -> Card:
+    """Sentences for one person, in which names are from outside, and perhaps where they confirm that it is them."""
     shown = [line for line in lines if line.strip()][:_NOTICE_LINES] or ["Done."]
     return fitted(
-        lambda room: load("notice", lines=[words(room.clip(visible(line))) for line in shown]),
+        lambda room: load("notice", lines=[words(room.clip(visible(line))) for line in shown], url=url),
         MOST_BYTES - ENVELOPE_BYTES,
     )
 
@@ -99,6 +99,7 @@ def _drawn(answer: Answer, room: Room, entries: Sequence[list[Run]]) -> Card:
     return load(
         "answer", entries=entries, lines=[words(line) for line in shortened(lines, min(_LINE_UNITS, room.text * 4))],
         codes=[words(code, "mono") for code in (*codes, *more)], cut=cut_note(left + more_left), confirm=answer.confirm,
+        link=answer.link, link_says=answer.link_says,
         cards=[_card(card, room, whole=len(listed) == 1) for card in listed],
         picture=[ours("Picture: "), *words(room.clip(visible_line(answer.picture.title)))] if answer.picture else [],
     )  # fmt: skip

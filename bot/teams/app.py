@@ -8,14 +8,15 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from bot.commands import Commands
 from bot.conversation import Conversation
 from bot.decide import Decider
-from bot.directory import Directory
+from bot.directory import Directory, VoidLink
 from bot.drawer import Drawer
 from bot.grants import Grants
 from bot.history import History
@@ -34,6 +35,7 @@ from bot.teams.intake import RETRY_AFTER_S, Intake
 from bot.teams.listener import Handlers, Listener
 from bot.teams.openid import SigningKeys
 from bot.teams.people import People, trusts
+from bot.teams.personal import TeamsPersonal
 from bot.teams.places import Places
 from bot.teams.reactions import Reaction
 from bot.teams.sample import TeamsSampler
@@ -46,9 +48,12 @@ from holdpoint.errors import ConfigurationError
 from holdpoint.findings import Finding
 from holdpoint.live import Live
 from holdpoint.metrics import Metrics
+from holdpoint.model import Reviewer
 from holdpoint.settings import Settings
 from holdpoint.store import Store
 from holdpoint.tasks import OnDeath, Tasks
+
+_log = logging.getLogger(__name__)
 
 
 class TeamsApp:
@@ -88,7 +93,10 @@ class TeamsApp:
         self.people = People(self.connector, self.places, live, home=home, clock=clock, entra=self._graph)
         self._channels = Channels(self.connector, self.places, clock=clock)
         channel = TeamsChannel(self.connector, self.people, self._channels, live, link_base=settings.link_base)
-        self.drawer = Drawer(store, live, channel, clock=clock, prepare=history.note if history else None)
+        self.drawer = Drawer(
+            store, live, channel, clock=clock, prepare=history.note if history else None,
+            personal=TeamsPersonal(self.people, self.places),
+        )  # fmt: skip
         self.notifier = Notifier(store, live, self.drawer, holder=f"bot-{secrets.token_hex(6)}", clock=clock)
         self._desk = Desk(
             name=KIND, connector=self.connector, people=self.people, places=self.places, directory=directory, decider=decider,
@@ -99,6 +107,7 @@ class TeamsApp:
         self._checked = Parts(settings, live, credentials, self._keys, self.connector, self._channels, self._graph)
         commands.office.samplers[KIND] = TeamsSampler(self.connector, self._channels)
         commands.office.lookups[KIND] = self._channels.why_not
+        commands.office.acquaintances[KIND] = self.people.knows
         commands.office.checkups.append(self._check_up)
         tokens = Tokens(self._keys, issuer=settings.teams_token_issuer, audience=settings.teams_app_id, clock=clock)
         listener = Listener(self._handlers(), store.seen, metrics=metrics, tasks=self._tasks)
@@ -133,6 +142,15 @@ class TeamsApp:
             return 503, {"Retry-After": str(RETRY_AFTER_S)}, b""
         return await self._intake.handle(headers, body)
 
+    async def verify(self, account: str, principal: str) -> Reviewer:
+        """Who ``account`` is, as a roster says now: for an approval that is being confirmed elsewhere.
+
+        Raises:
+            UnknownPerson, ChannelError, StoreUnavailable.
+        """
+        await self.people.meet(account, principal)
+        return await self._desk.directory.by_platform(self.people, KIND, account, fresh=True)
+
     def _handlers(self) -> Handlers:
         desk = self._desk
         return Handlers(
@@ -142,6 +160,7 @@ class TeamsApp:
             command=partial(commands.run, desk, self._commands),
             learn=partial(self._channels.learn, tasks=self._tasks),
             forget=self.places.forget,
+            left=self._left,
             welcome=partial(welcome, self.connector),
             tell=self._tell,
         )
@@ -150,6 +169,13 @@ class TeamsApp:
         if click.verb == CONFIRM:
             return await commands.confirm(self._desk, self._commands, click)
         return await actions.act(self._desk, click)
+
+    async def _left(self, conversation: str, members: Sequence[str]) -> None:
+        for user in await self.people.left(conversation, members):
+            try:
+                await self._desk.directory.changed(self.people, KIND, user)
+            except VoidLink as error:
+                _log.info("a link has become void: %s", error)
 
     async def _tell(self, activity: Activity, sentence: str) -> None:
         """Say it where somebody clicked or wrote: in the thread, where there is one."""

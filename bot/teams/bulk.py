@@ -24,7 +24,8 @@ async def approve(desk: Desk, pressed: Pressed) -> Outcome:
     done = await bulk.decide_all(
         desk, covered, pressed.person, DecisionKind.APPROVE, within_s=DECIDE_WITHIN_S, whole=whole
     )
-    return Outcome(sentence=bulk.sum_of(done, DecisionKind.APPROVE), stale=any(each.why for each in done))
+    url = await bulk.ask(desk, covered, done, pressed.person, whole=whole)
+    return Outcome(sentence=bulk.sum_of(done, DecisionKind.APPROVE), url=url, stale=any(each.why for each in done))
 
 
 async def reject(desk: Desk, pressed: Pressed) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.bundle_views import bundled
+from bot.bundle_views import Off, bundled
 from bot.platform import Rendering
 from bot.teams.render import CARD_CHARACTERS, bundle_card, bundle_summary, digest_card, digest_summary
 from bot.teams.viewers import Viewers
@@ -15,10 +15,10 @@ from holdpoint.store.bundles import Bundle
 
 
 def bundle_rendering(
-    bundle: Bundle, holds: Sequence[Hold], *, link_base: str, masks: Masks, people: Viewers
+    bundle: Bundle, holds: Sequence[Hold], *, link_base: str, masks: Masks, people: Viewers, off: Off
 ) -> Rendering:
     """The card of ``bundle``, whose holds are ``holds`` as they are now; ``people`` see a view of their own."""
-    what = bundled(bundle, holds, link_base=link_base, masks=masks, limit=CARD_CHARACTERS)
+    what = bundled(bundle, holds, link_base=link_base, masks=masks, limit=CARD_CHARACTERS, off=off)
     if isinstance(what.view, BundleView):
         card, summary = bundle_card(what.view), bundle_summary(what.view)
     else:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from bot.cards import card_view, plain_text
 from bot.platform import Found, MessageGone, Posted, Rendering, Reply
+from bot.presence import moved_ms, off_sentence
 from bot.teams import KIND
 from bot.teams.bundled import bundle_rendering
 from bot.teams.connector import Connector
@@ -76,6 +77,7 @@ class TeamsChannel:
             link_base=self._link_base,
             masks=self._live.snapshot.policy.masks,
             limit=CARD_CHARACTERS,
+            off=self._off(hold),
         )
         if target.startswith(_DM):
             payload: Mapping[str, Any] = {"card": dm_card(view), "summary": dm_summary(view), "people": {}}
@@ -87,7 +89,10 @@ class TeamsChannel:
         """See `bot.platform.Channel.render_bundle`."""
         masks = self._live.snapshot.policy.masks
         people = self._viewers(holds)
-        return bundle_rendering(bundle, holds, link_base=self._link_base, masks=masks, people=people)
+        return bundle_rendering(bundle, holds, link_base=self._link_base, masks=masks, people=people, off=self._off)
+
+    def _off(self, hold: Hold) -> str:
+        return off_sentence(hold, self._live.snapshot, moved_ms(hold))
 
     async def post(self, target: str, rendering: Rendering, *, intent: str) -> Posted:
         """See `bot.platform.Channel.post`. Nothing in Teams would keep the ``intent`` for `find`."""
@@ -157,4 +162,10 @@ class TeamsChannel:
             return []
 
     def _viewers(self, holds: Sequence[Hold]) -> Viewers:
-        return viewers_of(holds, self._live.snapshot.policy.groups)
+        snapshot, now_ms = self._live.snapshot, self._live.now_ms()
+        found = viewers_of(holds, snapshot.policy.groups)
+        if not found or not snapshot.absences:
+            return found
+        absences = (snapshot.absences.of(member, now_ms) for member in found["reviewers"])
+        delegates = [absence.delegate for absence in absences if absence is not None and absence.delegate]
+        return {**found, "reviewers": list(dict.fromkeys([*found["reviewers"], *delegates]))}

@@ -18,12 +18,12 @@ from urllib.parse import quote
 from bot.teams.arrived import bare
 from bot.teams.courier import Courier, Errand
 from bot.teams.credentials import Credentials
-from bot.teams.openid import is_safe
 from bot.teams.pace import Family, Rank
 from bot.teams.replies import TeamsRefused
 from holdpoint.clock import Clock
 from holdpoint.errors import ChannelRefused, ChannelUnavailable
 from holdpoint.store.conversations import Conversation, ConversationKind
+from holdpoint.urls import is_safe
 
 __all__ = ["Connector", "KnownPlaces", "TeamsRefused"]
 

@@ -17,12 +17,12 @@ from typing import Any
 import aiohttp
 
 from bot.locks import Locks
-from bot.teams.bodies import read_object
 from bot.teams.credentials import Credentials
 from bot.teams.pace import Family, Pace, Rank, unavailable
 from bot.teams.replies import DEFAULT_RETRY_AFTER_S, REPEATED, UNTOUCHED, exhausted, meaning, retry_after
 from holdpoint.clock import Clock
 from holdpoint.errors import ChannelUnavailable
+from holdpoint.tokens.bodies import read_object
 
 BUDGET_S = 12.0
 ATTEMPT_S = 10.0

@@ -16,11 +16,11 @@ from urllib.parse import quote
 import aiohttp
 
 from bot.platform import AccessLost
-from bot.teams.bodies import read_object
-from bot.teams.openid import is_safe
 from holdpoint.clock import Clock
 from holdpoint.errors import ChannelError, ChannelUnavailable, ConfigurationError
 from holdpoint.settings import Settings
+from holdpoint.tokens.bodies import read_object
+from holdpoint.urls import is_safe
 
 TIMEOUT_S = 8.0
 EARLY_MS = 5 * 60_000  # before its end a token is renewed

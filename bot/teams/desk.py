@@ -57,14 +57,12 @@ class Desk(desk.Desk):
     redrawn: Lately = field(default_factory=Lately)
 
     async def who(self, caller: Caller) -> Reviewer:
-        """Who did this, verified now.
+        """Who did this, as the roster says now.
 
         Raises:
             UnknownPerson, ChannelError, StoreUnavailable.
         """
-        # `people` remembers the roster for itself, for a minute; on top of that, nothing may grow older.
-        self.directory.forget(KIND, caller.user)
-        return await self.known(caller)
+        return await self._known(caller, fresh=True)
 
     async def known(self, caller: Caller) -> Reviewer:
         """Who looks at something, as of a minute ago at most; nothing is decided by it.
@@ -72,10 +70,13 @@ class Desk(desk.Desk):
         Raises:
             UnknownPerson, ChannelError, StoreUnavailable.
         """
+        return await self._known(caller, fresh=False)
+
+    async def _known(self, caller: Caller, *, fresh: bool) -> Reviewer:
         if not caller.user:
             raise UnknownPerson(roster.ANONYMOUS)
         self.people.seen(user_id=caller.user, member=caller.member, conversation=caller.conversation)
-        return await self.directory.by_platform(self.people, KIND, caller.user)
+        return await self.directory.by_platform(self.people, KIND, caller.user, fresh=fresh)
 
     def redraw_soon(self, click: Click, *, anyway: bool) -> None:
         """Bring the clicked copy up to date (see `bot.desk.Desk.bring_up_to_date`), if it is one.
@@ -125,10 +126,14 @@ class Pressed:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a click came to: the hold as it is now, or a sentence, or both. ``stale``: the clicked card is behind."""
+    """What a click came to: the hold as it is now, or a sentence, or both. ``stale``: the clicked card is behind.
+
+    ``url``: where the person confirms that it is them.
+    """
 
     hold: Hold | None = None
     sentence: str = ""
+    url: str = ""
     stale: bool = False
 
 

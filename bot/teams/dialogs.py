@@ -19,7 +19,7 @@ from bot.teams.desk import GONE, PRESS_AGAIN, UNKNOWN, Desk, Outcome, Pressed, T
 from bot.teams.fitting import again_dialog, fits, reopened
 from bot.teams.forms import INPUT_UNITS, MOST_INPUTS
 from bot.teams.reactions import Closed, Dialog, Opened, Said
-from bot.teams.render import CARD_CHARACTERS, ask_dialog, edit_dialog, grant_dialog, reject_dialog
+from bot.teams.render import CARD_CHARACTERS, ask_dialog, edit_dialog, grant_dialog, notice_card, reject_dialog
 from bot.teams.seen import NOBODY
 from holdpoint.model import Hold
 
@@ -47,6 +47,9 @@ async def submit(desk: Desk, click: Click) -> Dialog:
     async with in_words() as trouble:
         pressed = Pressed(click, await desk.who(click))
         outcome = await DOES[click.verb](desk, pressed)
+    if trouble.url:
+        desk.redraw_soon(click, anyway=False)
+        return Opened("Confirm that it is you", notice_card([trouble.sentence], trouble.url), height="small")
     if trouble.sentence:
         return await _again(desk, pressed, form, trouble)
     desk.redraw_soon(click, anyway=outcome.stale)

@@ -14,11 +14,11 @@ _MOST_NOTE = 500
 _LABELS = {REASON: "Reason", TEXT: "Your text"}
 
 
-def noted(card: Card, sentence: str) -> Card:
-    """``card`` below what there is to say; as it is where that is nothing."""
+def noted(card: Card, sentence: str, url: str = "") -> Card:
+    """``card`` below what there is to say, with where they confirm that it is them; as it is where that is nothing."""
     if not sentence.strip():
         return card
-    return {**card, "body": [*notice_card(clip(sentence, _MOST_NOTE).splitlines())["body"], *card["body"]]}
+    return {**card, "body": [*notice_card(clip(sentence, _MOST_NOTE).splitlines(), url)["body"], *card["body"]]}
 
 
 def reopened(dialog: Card, data: Mapping[str, Any], given: Mapping[str, str], sentence: str) -> Card:

@@ -13,11 +13,11 @@ import aiohttp
 
 from bot.platform import AccessLost
 from bot.remembered import Remembered
-from bot.teams.bodies import read_object
 from bot.teams.credentials import Credentials
-from bot.teams.openid import is_safe
 from holdpoint.clock import Clock
 from holdpoint.errors import ChannelRefused, ChannelUnavailable, ConfigurationError
+from holdpoint.tokens.bodies import read_object
+from holdpoint.urls import is_safe
 
 AT_ONCE = 20
 TIMEOUT_S = 3.0

@@ -19,6 +19,7 @@ from bot.teams import buttons
 from bot.teams.elements import ENVELOPE_BYTES, MOST_BYTES, Card, Room, Row, Run, fact_rows, fitted, load, runs
 from bot.units import clip
 from bot.views import Action
+from bot.visibility import groups_of
 from holdpoint.model import Reviewer
 from holdpoint.visible import visible_line
 
@@ -26,6 +27,7 @@ WORD = "home"
 CHARACTERS = 300  # of a request's texts
 MOST_ITEMS = 5  # of the queue, and of one's own
 MOST_FAILING = 5
+MOST_ABSENCES = 3  # `away` lists them all
 SUMMARY = "Your page in Holdpoint"
 
 
@@ -61,7 +63,7 @@ def home_card(page: Dashboard, *, url: str) -> Card:
 def _home(page: Dashboard, room: Room, url: str) -> Row:
     return {
         "you": fact_rows(_you(page), room),
-        "queue": _queue(page, room) if page.queued or page.person.groups else None,
+        "queue": _queue(page, room) if page.queued or groups_of(page.person) else None,
         "own": {
             "heading": "Your requests" if page.own else "No requests of yours were held lately",
             "items": [_item(_request(card), card, room, []) for card in page.own[: _most(room)]],
@@ -77,6 +79,7 @@ def _you(page: Dashboard) -> list[Fact]:
     return [
         Fact("You are", visible_line(page.person.principal)),
         Fact("Groups", groups or "none. To review requests, ask an admin of Holdpoint to put you into a group."),
+        *(Fact(label, visible_line(text)) for label, text in page.absence[:MOST_ABSENCES]),
         Fact("Messages", f"{QUIET_WORDS[page.quiet]} (quiet all, quiet decisions, quiet none)"),
     ]
 

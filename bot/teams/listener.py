@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,7 @@ class Handlers:
     """What is done about what arrived. ``act``, ``fetch`` and ``submit`` raise only what is a bug; the others may raise
     `ChannelError` and `StoreUnavailable`, too.
 
-    ``welcome`` introduces us where the app was added; ``tell`` says a sentence where somebody clicked or wrote.
+    ``left`` is told the members (``29:…``) who are not in a conversation any more. ``welcome`` introduces us where the app was added; ``tell`` says a sentence where somebody clicked or wrote.
     """
 
     act: Callable[[Click], Awaitable[Reaction]]
@@ -55,6 +55,7 @@ class Handlers:
     command: Callable[[Message], Awaitable[None]]
     learn: Callable[[Activity], Awaitable[object]]
     forget: Callable[[str], Awaitable[None]]
+    left: Callable[[str, Sequence[str]], Awaitable[None]]
     welcome: Callable[[Activity], Awaitable[None]]
     tell: Callable[[Activity, str], Awaitable[None]]
 
@@ -121,12 +122,15 @@ class Listener(TeamsActivityHandler):  # type: ignore[misc]  # the SDK has no ty
             working.result()
 
     async def on_conversation_update_activity(self, turn_context: TurnContext) -> None:
-        """We were removed from a place, perhaps. The SDK's own method asks Teams about everybody who came."""
+        """We, or people, were removed from a place, perhaps. The SDK's own method asks Teams about everybody who came."""
         activity = turn_of(turn_context).activity
         us, gone = arrived.text_at(activity, "recipient", "id"), activity.get("membersRemoved")
         removed = gone if isinstance(gone, list) else []
-        if us and any(isinstance(each, dict) and each.get("id") == us for each in removed):
+        ids = [str(each.get("id") or "") for each in removed if isinstance(each, dict)]
+        if us and us in ids:
             await self._forget(activity)
+        elif ids:
+            await self._left(activity, ids)
 
     async def on_installation_update(self, turn_context: TurnContext) -> None:
         """The app was added to a place, or removed; not where that is a step of its upgrade (``remove-upgrade``)."""
@@ -144,6 +148,13 @@ class Listener(TeamsActivityHandler):  # type: ignore[misc]  # the SDK has no ty
             await self._handlers.welcome(activity)
         except (ChannelError, StoreUnavailable) as error:
             _log.warning("nobody was welcomed: %s", error)
+
+    async def _left(self, activity: Activity, members: Sequence[str]) -> None:
+        """People left. Who acts is looked at anyway, so nothing is lost where this fails."""
+        try:
+            await self._handlers.left(arrived.text_at(activity, "conversation", "id"), members)
+        except (ChannelError, StoreUnavailable) as error:
+            _log.warning("who left was not looked at: %s", error)
 
     async def _forget(self, activity: Activity) -> None:
         try:

@@ -14,9 +14,9 @@ from typing import Any
 
 from bot.teams import KIND
 from bot.teams.arrived import Activity, bare, text_at, user_of
-from bot.teams.openid import is_safe
 from bot.units import clip
 from holdpoint.store.conversations import Conversation, ConversationKind
+from holdpoint.urls import is_safe
 
 NAME_UNITS = 200
 _URL_LENGTH = 500

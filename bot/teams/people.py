@@ -1,4 +1,5 @@
-"""Who somebody in Teams is: asked of the roster in which they acted, remembered for a minute, refused on any doubt (promise 5).
+"""Who somebody in Teams is: asked of the roster in which they acted, refused on any doubt (promise 5). What it says is
+remembered for a minute; who acts is asked for again.
 
 ::
 
@@ -11,37 +12,31 @@ in a group where the policy says so (``teams_team``), those of an Entra group wh
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
 
 from bot.directory import PlatformUser, UnknownPerson
 from bot.platform import NobodyThere
-from bot.teams import roster
+from bot.teams import KIND, roster
 from bot.teams.arrived import bare
+from bot.teams.memberships import EntraGroups, Memberships
 from bot.teams.places import Places, teams_of
 from bot.teams.roster import Member
 from bot.teams.rosters import RosterBook, Rosters
 from holdpoint.clock import Clock
 from holdpoint.errors import ChannelError, ChannelRefused, ChannelUnavailable
+from holdpoint.linked import address_of
 from holdpoint.live import Live
+from holdpoint.model import Account
 from holdpoint.store.conversations import Conversation, ConversationKind
 
 MOST_SEEN = 10_000
 NOT_SEEN = "Holdpoint has not met you in Teams yet: click or write to it there."
 
 _log = logging.getLogger(__name__)
-
-
-class EntraGroups(Protocol):
-    """What is asked of `bot.teams.graph.Graph`."""
-
-    async def groups_of(self, user: str, groups: Sequence[str]) -> frozenset[str]:
-        """Those of ``groups`` (object ids) that the person of that object id is in."""
-        ...
 
 
 class People:
@@ -56,7 +51,7 @@ class People:
         self._places = places
         self._live = live
         self._home = home
-        self._entra = entra
+        self._memberships = Memberships(self._book, live, home=home, entra=entra)
         self._seen: OrderedDict[str, tuple[str, str]] = OrderedDict()
 
     def seen(self, *, user_id: str, member: str, conversation: str) -> None:
@@ -66,8 +61,24 @@ class People:
         while len(self._seen) > MOST_SEEN:
             self._seen.popitem(last=False)
 
-    async def look_up(self, user_id: str) -> PlatformUser | None:
+    async def meet(self, user_id: str, principal: str) -> None:
+        """Find out where ``user_id`` can be looked up, if they have acted at another bot only: where ``principal`` is.
+
+        Raises:
+            ChannelError: Teams could not be asked.
+            StoreUnavailable
+        """
+        if user_id in self._seen:
+            return
+        with suppress(NobodyThere):
+            place, member = await self._anywhere(principal)
+            if member.user == user_id:
+                self.seen(user_id=user_id, member=member.id, conversation=place.id)
+
+    async def look_up(self, user_id: str, *, fresh: bool = False) -> PlatformUser | None:
         """The person behind ``user_id``, with the groups that teams and Entra groups stand for; None without an address.
+
+        ``fresh``: as the roster says now; teams and Entra groups within the last minute in any case.
 
         Raises:
             UnknownPerson: a guest, a bot, of another tenant, in no roster …; says what is wrong.
@@ -82,16 +93,22 @@ class People:
         conversation, member_id = where
         if member_id.startswith("28:"):
             raise UnknownPerson(roster.BOT)
-        member = await self._book.member(conversation, member_id)
+        member = await self._book.member(conversation, member_id, fresh=fresh)
         why = self._refusal(member, user_id)
         if why:
             raise UnknownPerson(why)
         address = roster.principal(member, home=self._home)
         if not address:
             return None
-        await self._note_personal(conversation, user_id, address)
-        groups = await self._groups(member)
-        return PlatformUser(user_id, address, member.name, groups, roster.aliases(member))
+        await self._note_personal(conversation, user_id, self._linked(member, address))
+        groups = await self._memberships.of(member)
+        return PlatformUser(user_id, address, member.name, groups, roster.aliases(member), place=member.tenant)
+
+    async def left(self, conversation: str, members: Sequence[str]) -> list[str]:
+        """Teams says that ``members`` (``29:…``) have left: ask again. The user ids of those who had acted there."""
+        await self._book.left(bare(conversation), members)
+        gone = set(members)
+        return [user for user, (_, member) in self._seen.items() if member in gone]
 
     async def address_of(self, conversation: str, member: str) -> str:
         """The principal of somebody who is mentioned in ``conversation``; empty for nobody that Holdpoint knows.
@@ -117,6 +134,18 @@ class People:
             return []
         wanted = dict.fromkeys(principal.lower() for principal in principals)
         return [(known[each].id, known[each].name) for each in wanted if each and each in known]
+
+    async def knows(self, principal: str) -> bool:
+        """Whether ``principal`` is in some roster that the bot can see.
+
+        Raises:
+            ChannelError: Teams could not be asked.
+        """
+        try:
+            await self._anywhere(principal.lower())
+        except NobodyThere:
+            return False
+        return True
 
     async def personal(self, principal: str) -> Conversation:
         """The chat of the bot with ``principal``, opened if need be.
@@ -155,7 +184,12 @@ class People:
     def _address(self, member: Member) -> str:
         """The principal of an entry; empty for nobody."""
         is_nobody = roster.refusal(member, home=self._home, terms=self._live.snapshot.policy.teams)
-        return "" if is_nobody else roster.principal(member, home=self._home)
+        return "" if is_nobody else self._linked(member, roster.principal(member, home=self._home))
+
+    def _linked(self, member: Member, address: str) -> str:
+        """Who an entry with ``address`` is, by its link if it has one."""
+        account = Account(KIND, member.tenant, member.user, member.name, address_of(address))
+        return self._live.snapshot.linked.principal_of(account) if address else ""
 
     async def _note_personal(self, conversation: str, user_id: str, address: str) -> None:
         here = await self._places.get(conversation)
@@ -187,36 +221,6 @@ class People:
         if away is not None:
             raise away
         raise NobodyThere("nobody of that address is in a team or chat that has the app")
-
-    async def _groups(self, member: Member) -> frozenset[str]:
-        """The policy's groups whose team, or Entra group, has this member now. What cannot be asked is no membership."""
-        groups = self._live.snapshot.policy.groups
-        teams = {name: group.teams_team for name, group in groups.items() if group.teams_team is not None}
-        entra = {name: group.entra_group for name, group in groups.items() if group.entra_group is not None}
-        in_entra, *in_teams = await asyncio.gather(
-            self._entra_ids(member, sorted(set(entra.values()))), *(self._team(team) for team in teams.values())
-        )
-        by_team = {name for name, users in zip(teams, in_teams, strict=True) if member.user in users}
-        return frozenset(by_team | {name for name, group in entra.items() if group in in_entra})
-
-    async def _team(self, team: str) -> frozenset[str]:
-        try:
-            return frozenset(
-                member.user for member in await self._book.members(team) if member.object and member.tenant
-            )
-        except ChannelError as error:
-            _log.warning("Teams team %s counts as empty: %s", team, error)
-            return frozenset()
-
-    async def _entra_ids(self, member: Member, groups: Sequence[str]) -> frozenset[str]:
-        # Graph knows the objects of its own tenant; another's person may only be called the same.
-        if self._entra is None or not groups or member.tenant != self._home:
-            return frozenset()
-        try:
-            return await self._entra.groups_of(member.object, groups)
-        except ChannelError as error:
-            _log.warning("Entra groups count as empty: %s", error)
-            return frozenset()
 
 
 def trusts(home: str, live: Live) -> Callable[[str], bool]:

@@ -8,7 +8,7 @@ asked for instead, once: Teams takes 14 such calls a second
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bot.directory import UnknownPerson
@@ -52,8 +52,8 @@ class RosterBook:
         self._all: Remembered[tuple[Member, ...]] = Remembered(clock, most=MOST_WHOLE)
         self._asked: OrderedDict[str, tuple[int, int]] = OrderedDict()  # conversation: since when, how often
 
-    async def member(self, conversation: str, member: str) -> Member:
-        """The entry of ``member`` (``29:…``), a minute old at most.
+    async def member(self, conversation: str, member: str, *, fresh: bool = False) -> Member:
+        """The entry of ``member`` (``29:…``), a minute old at most; ``fresh``: asked for after this call was made.
 
         Raises:
             UnknownPerson: they are not in the roster.
@@ -61,26 +61,34 @@ class RosterBook:
         """
         where = await self._where(conversation)
         if self._is_rush(where):
-            found = next((each for each in await self.members(where) if each.id == member), None)
+            found = next((each for each in await self.members(where, fresh=fresh) if each.id == member), None)
             if found is not None:
                 return found
 
         async def ask() -> Member:
             entry = await self._rosters.member(where, member)
             if entry is None:
+                self._all.forget(where)  # it may list them still
                 raise UnknownPerson(NOT_THERE)
             return Member.of(entry)
 
-        return await self._entries.get(f"{where} {member}", ask)
+        return await self._entries.get(f"{where} {member}", ask, fresh=fresh)
 
-    async def members(self, conversation: str) -> tuple[Member, ...]:
-        """All entries (ChannelError: Teams could not be asked)."""
+    async def left(self, conversation: str, members: Iterable[str]) -> None:
+        """Teams says that ``members`` are not in it any more: what was remembered of them is forgotten."""
+        where = await self._where(conversation)
+        self._all.forget(where)
+        for each in members:
+            self._entries.forget(f"{where} {each}")
+
+    async def members(self, conversation: str, *, fresh: bool = False) -> tuple[Member, ...]:
+        """All entries (ChannelError: Teams could not be asked). ``fresh``: see `member`."""
         where = await self._where(conversation)
 
         async def ask() -> tuple[Member, ...]:
             return tuple(Member.of(entry) for entry in await self._rosters.members(where))
 
-        return await self._all.get(where, ask)
+        return await self._all.get(where, ask, fresh=fresh)
 
     async def _where(self, conversation: str) -> str:
         place = await self._places.get(conversation)

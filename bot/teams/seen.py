@@ -89,7 +89,7 @@ async def _bundle(desk: Desk, owner: str, pressed: Pressed, why: str) -> Card:
     masks = desk.live.snapshot.policy.masks
     # In a thread: the bodies of many holds together are long, and everybody who looks at the card asks for it.
     what = await asyncio.to_thread(bundled, bundle, holds, link_base=desk.link_base, masks=masks, limit=CARD_CHARACTERS)
-    refused = _refused(holds, pressed.person)
+    refused = _refused(holds, pressed.person, desk.clock())
     if what.offers and not refused:
         await desk.store.bundles.offer(what.view.value, what.offers, until_ms=max(hold.deadline_ms for hold in holds))
     refused = refused and (why or refused)
@@ -98,17 +98,18 @@ async def _bundle(desk: Desk, owner: str, pressed: Pressed, why: str) -> Card:
     return digest_card_for(what.view, pressed.person, refused)
 
 
-def _refused(holds: Sequence[Hold], person: Reviewer) -> str:
+def _refused(holds: Sequence[Hold], person: Reviewer, now_ms: int) -> str:
     """Why they may decide none of those that wait; empty where they may, or where nothing waits."""
     waiting = [hold for hold in holds if hold.state is State.PENDING]
     # That a request is one's own says nothing of the others.
-    found = [refusal(hold, person) for hold in sorted(waiting, key=lambda hold: is_requester(hold, person.principal))]
+    waiting.sort(key=lambda hold: is_requester(hold, person.principal))
+    found = [refusal(hold, person, now_ms) for hold in waiting]
     return found[0] if all(found) and found else ""
 
 
-def refusal(hold: Hold, person: Reviewer) -> str:
+def refusal(hold: Hold, person: Reviewer, now_ms: int) -> str:
     try:
-        authority.check(hold, person)
+        authority.check(hold, person, now_ms=now_ms)
     except MayNotDecide as error:
         return str(error)
     return ""

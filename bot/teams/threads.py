@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from bot import callers
 from bot.callers import MOST_CALLED, REASONS
 from bot.platform import Call, Reply
+from bot.presence import callings
 from bot.teams.render import notice_card
 from bot.units import clip
 from holdpoint.live import Live
@@ -54,12 +54,10 @@ class Callers:
             ChannelError: Teams could not be asked.
         """
         wanted: dict[Mention, dict[str, None]] = {}
-        groups = self._live.snapshot.policy.groups
         for call in calls:
             people = wanted.setdefault(call.reason, {})
-            for group in call.groups:
-                if group in groups:
-                    people.update(dict.fromkeys(callers.people(groups[group], call)))
+            for calling in callings(call, self._live.snapshot, self._live.now_ms()):
+                people.update(dict.fromkeys(calling.people))
         found: dict[Mention, list[Member]] = {}
         for reason, principals in wanted.items():
             members = await self._people.members_of(conversation, list(principals)) if principals else []

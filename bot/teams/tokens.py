@@ -22,9 +22,10 @@ from typing import Any
 import jwt
 
 from bot.teams.arrived import Activity
-from bot.teams.openid import SigningKeys, is_safe
+from bot.teams.openid import SigningKeys
 from holdpoint.clock import Clock
 from holdpoint.errors import HoldpointError
+from holdpoint.urls import is_safe
 
 CHANNEL = "msteams"
 LEEWAY_S = 300

@@ -4,6 +4,7 @@
 
     server (one error handler, security headers) ─┬─ sign_in ─ inbox ─ forms ─▶ bot.decide
                                                   ├─ feed (Server-Sent Events: "look again")
+                                                  ├─ confirm (confirm_view), passkey_pages ─ passkeys ─▶ bot.confirmation
                                                   ├─ api ─ documents, openapi ─▶ bot.decide
                                                   └─ health
 """

@@ -19,7 +19,7 @@ from bot.web.openapi import OPENAPI
 from bot.web.sign_in import address_of
 from bot.web.site import Site, site_of
 from holdpoint import canonical
-from holdpoint.errors import BadEdit, LedgerError, MayNotDecide, NotFound, TooLate, WrongDigest
+from holdpoint.errors import BadEdit, LedgerError, MayNotDecide, NotFound, StepUpNeeded, TooLate, WrongDigest
 from holdpoint.model import DecisionKind, Edit, Hold, Reviewer, Role, State
 from holdpoint.stats import MOST_DAYS
 
@@ -27,6 +27,7 @@ _READERS = frozenset({Role.REVIEWER, Role.ADMIN, Role.AUDITOR})
 _MOST = 200
 _USUAL = 50
 _USUAL_DAYS = 30
+_KEEPS = "A key alone cannot approve this: your approval is kept for ten minutes, and does not count yet. Open"
 _FIELDS = frozenset({"decision", "digest", "reason", "edits"})
 _CODES = {
     400: "bad_request", 401: "unknown_key", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 408: "too_slow",
@@ -93,6 +94,9 @@ async def decide(request: web.Request) -> web.Response:
         decided = await site.decider.decide(hold_id, reviewer, kind, digest=digest, reason=reason, edits=edits)
     except MayNotDecide as error:
         raise ApiError(403, str(error), code="may_not_decide", hold=hold_id) from None
+    except StepUpNeeded as error:
+        sentence = f"{_KEEPS} {error.url} and confirm that it is you."
+        raise ApiError(403, sentence, code="confirmation_needed", hold=hold_id, confirm_url=error.url) from None
     except (TooLate, WrongDigest) as error:
         code = "already_decided" if isinstance(error, TooLate) else "another_digest"
         raise ApiError(409, str(error), code=code, **await _now(site, hold_id)) from None

@@ -12,7 +12,7 @@ from typing import Any
 from bot.cards import card_view
 from holdpoint.clock import iso
 from holdpoint.lifecycle import claim_at, deadline_at
-from holdpoint.model import Claim, Decision, Hold, Outcome, Question
+from holdpoint.model import Claim, Confirming, Decision, Hold, Outcome, Question
 from holdpoint.policy import authority
 from holdpoint.policy.mask import Masks, mask
 from holdpoint.stats import Counts, Stats
@@ -68,6 +68,7 @@ def hold_document(hold: Hold, *, now_ms: int, link_base: str, masks: Masks) -> D
                 "group": requirement.group,
                 "alternates": list(requirement.alternates),
                 "approvals": requirement.approvals,
+                "after": list(requirement.after),
                 "people": list(people),
             }
             for requirement, people in progress.items
@@ -78,6 +79,7 @@ def hold_document(hold: Hold, *, now_ms: int, link_base: str, masks: Masks) -> D
         ],
         "claim": _claim(claim) if (claim := claim_at(hold, now_ms)) else None,
         "questions": [_question(question, hide) for question in hold.questions],
+        "confirming": [_claim(each) for each in hold.confirming if view.pending and now_ms < each.until_ms],
         "needs_confirmation": view.pending and progress.unconfirmed,
         "decisions": [_decision(decision, hide) for decision in hold.decisions],
         "outcome": _outcome(hold.outcome, hide) if hold.outcome is not None else None,
@@ -122,7 +124,7 @@ def _counts(counts: Counts) -> Document:
     }
 
 
-def _claim(claim: Claim) -> Document:
+def _claim(claim: Claim | Confirming) -> Document:
     return {"by": claim.by, "name": claim.name, "until": iso(claim.until_ms)}
 
 
@@ -151,6 +153,8 @@ def _decision(decision: Decision, hide: Callable[[str], str]) -> Document:
         "reason": hide(decision.reason),
         "digest": decision.digest,
         "result_digest": decision.result_digest,
+        "factor": decision.factor,
+        "in_place_of": list(decision.behalf),
         "edits": [
             {"part": edit.path, "before": hide(before.get(edit.path, "")), "text": hide(edit.text)}
             for edit in decision.edits

@@ -6,6 +6,10 @@ clicks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from urllib.parse import urlsplit
+
 import orjson
 from aiohttp import web
 from aiohttp.client_exceptions import ClientConnectionResetError
@@ -15,9 +19,11 @@ from bot.web import forms, reading, sign_in
 from bot.web.editing import diffs, texts
 from bot.web.listing import bundled, is_cursor, visible_holds
 from bot.web.pages import Notice, has_seen_whole, hold_of, html, masks_of, page, see_other, sentence, status_of, view_of
-from bot.web.site import site_of
-from holdpoint.errors import BadEdit, DecisionError, MayNotDecide, NotFound, StoreUnavailable
-from holdpoint.model import DecisionKind, State
+from bot.web.sign_in import Visitor
+from bot.web.site import Site, site_of
+from holdpoint.errors import BadEdit, DecisionError, MayNotDecide, NotFound, StepUpNeeded, StoreUnavailable
+from holdpoint.model import DecisionKind, Edit, State
+from holdpoint.store.bundles import Covered
 
 _PAGE = 50
 _BEAT_S = 10.0
@@ -83,17 +89,37 @@ async def decide(request: web.Request) -> web.Response:
         reason = choice.reason
         if choice.kind is DecisionKind.REJECT:
             reason = reason_of({PREPARED: choice.prepared, REASON: reason}, hold.evaluation.terms.reasons)
-        for hold_id in choice.covered:
-            await site.decider.decide(
-                hold_id, who.reviewer, choice.kind,
-                digest=choice.digest, reason=reason, edits=changes, seen_whole=whole,
-            )  # fmt: skip
+        await _decide(site, who, replace(choice, reason=reason), changes, whole=whole)
+    except StepUpNeeded as error:
+        return see_other(urlsplit(error.url).path)
     except (DecisionError, StoreUnavailable, NotFound) as error:
         # The page is drawn from the hold as it is now, so that it tells the truth whatever went wrong.
         notice = Notice("bad", sentence(error))
         fresh = await hold_of(request, site, who)
         return await page(request, site, who, fresh, fields=fields, notice=notice, status=status_of(error))
     return see_other(f"/review/{hold.id}")
+
+
+async def _decide(site: Site, who: Visitor, choice: forms.Choice, changes: Sequence[Edit], *, whole: bool) -> None:
+    """The same for every hold that the page showed as one.
+
+    Raises:
+        StepUpNeeded: those that it is needed for are kept, all together.
+        DecisionError, NotFound, StoreUnavailable.
+    """
+    unconfirmed = []
+    for hold_id in choice.covered:
+        try:
+            await site.decider.decide(
+                hold_id, who.reviewer, choice.kind,
+                digest=choice.digest, reason=choice.reason, edits=changes, seen_whole=whole, asking=False,
+            )  # fmt: skip
+        except StepUpNeeded:
+            unconfirmed.append(Covered(hold_id, choice.digest))
+    if unconfirmed:
+        raise await site.decider.step_up.ask(
+            who.reviewer, unconfirmed, reason=choice.reason, edits=changes, seen_whole=whole
+        )
 
 
 async def preview(request: web.Request) -> web.Response:
@@ -119,7 +145,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         await response.write(b"retry: 1000\n\n")
         async for changed in site.feed.changes(request.query.get("hold"), beat_s=_BEAT_S):
             try:
-                await sign_in.visitor(request)
+                await sign_in.visitor(request, active=False)
             except sign_in.SignInFirst:
                 break
             await response.write(b"event: changed\ndata: .\n\n" if changed else b": beat\n\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdpoint.model import DecisionKind, PartRole, Risk, State, Verdict
+from holdpoint.model import DecisionKind, Factor, PartRole, Risk, State, Verdict
 from holdpoint.stats import MOST_DAYS
 
 Schema = dict[str, Any]
@@ -70,6 +70,10 @@ _HOLD = _object(
         "parts": _list(_ref("Part")),
         "claim": {"anyOf": [_ref("Claim"), {"type": "null"}], "description": "who is on it now; others may decide too"},
         "questions": _list(_ref("Question")),
+        "confirming": {
+            **_list(_ref("Claim")),
+            "description": "whose approvals do not count yet: they confirm that it is them",
+        },
         "needs_confirmation": {**_FLAG, "description": "the text was edited, and somebody else has to approve it"},
         "decisions": _list(_ref("Decision")),
         "outcome": {"anyOf": [_ref("Outcome"), {"type": "null"}]},
@@ -131,7 +135,15 @@ _SCHEMAS: Schema = {
             "risk": {"enum": [r.value for r in Risk]},
         }
     ),
-    "Requirement": _object({"group": _TEXT, "alternates": _list(_TEXT), "approvals": _NUMBER, "people": _list(_TEXT)}),
+    "Requirement": _object(
+        {
+            "group": _TEXT,
+            "alternates": _list(_TEXT),
+            "approvals": _NUMBER,
+            "after": _list(_TEXT),
+            "people": _list(_TEXT),
+        }
+    ),
     "Part": _object(
         {
             "path": {**_TEXT, "description": "names the part in an edit"},
@@ -150,6 +162,11 @@ _SCHEMAS: Schema = {
             "reason": _TEXT,
             "digest": _DIGEST,
             "result_digest": _DIGEST,
+            "in_place_of": {**_list(_TEXT), "description": "the absent people in whose place they decided"},
+            "factor": {
+                "enum": [*Factor, None],
+                "description": "how they confirmed that it was them, where that was asked for",
+            },
             "edits": _list(_object({"part": _TEXT, "before": _TEXT, "text": _TEXT})),
         }
     ),
@@ -185,6 +202,10 @@ _SCHEMAS: Schema = {
                     "code": _TEXT,
                     "message": {**_TEXT, "description": "a sentence for a person"},
                     "hold": _TEXT,
+                    "confirm_url": {
+                        **_TEXT,
+                        "description": "403 confirmation_needed: where the person confirms that it is them",
+                    },
                     "state": {**_TEXT, "description": "409: the state now"},
                     "digest": {**_TEXT, "description": "409: the digest now"},
                     "by": {**_TEXT_OR_NULL, "description": "409: who decided last"},

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from bot.cards import CardView, card_view, plain_text
 from bot.conversation import is_requester
+from bot.presence import off_sentence
 from bot.templates import render
 from bot.web.editing import diffs, edit_fields
 from bot.web.listing import identity, visible_holds
@@ -125,6 +126,7 @@ def view_of(site: Site, hold: Hold, who: Visitor, *, limit: int | None, count: i
         limit=limit,
         fold=False,
         count=count,
+        off=off_sentence(hold, site.live.snapshot, site.clock()),
     )
 
 

@@ -9,9 +9,11 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from bot.web.forms import BadForm
 from bot.web.site import site_of
 
 _SMALL_BYTES = 16_384
+_MOST_FIELDS = 20
 
 
 async def body(request: web.Request) -> bytes:
@@ -36,15 +38,27 @@ async def form(request: web.Request) -> Mapping[str, Any]:
         raise web.HTTPRequestTimeout from None
 
 
-async def small_form(request: web.Request) -> Mapping[str, str]:
-    """A form of anybody: a few kilobytes at most."""
+async def small_form(request: web.Request, most_bytes: int = _SMALL_BYTES) -> Mapping[str, str]:
+    """A form of anybody: a few kilobytes at most, or ``most_bytes``.
+
+    Raises:
+        BadForm: it has too many fields, or one of them twice.
+        HTTPRequestEntityTooLarge, HTTPRequestTimeout
+    """
     pieces = bytearray()
     try:
         async with asyncio.timeout(site_of(request).settings.body_timeout_s):
             async for piece in request.content.iter_any():
                 pieces += piece
-                if len(pieces) > _SMALL_BYTES:
-                    raise web.HTTPRequestEntityTooLarge(_SMALL_BYTES, len(pieces))
+                if len(pieces) > most_bytes:
+                    raise web.HTTPRequestEntityTooLarge(most_bytes, len(pieces))
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
-    return dict(parse_qsl(pieces.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20))
+    try:
+        fields = parse_qsl(pieces.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise BadForm from error
+    found = dict(fields)
+    if len(found) != len(fields):  # whoever reads it next may take the other one
+        raise BadForm
+    return found

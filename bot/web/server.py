@@ -16,11 +16,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bot.templates import FOLDER, render
-from bot.web import api, health, inbox, own, sign_in, talk
+from bot.web import api, confirm, health, inbox, link, own, own_sessions, passkey_pages, sign_in, talk
+from bot.web.clients import PROXIES, trusted_proxies
 from bot.web.forms import BadForm
 from bot.web.pages import OwnRequest, see_other
 from bot.web.site import SITE, Site, site_of
-from holdpoint.errors import ConfigurationError, NotFound, StoreUnavailable
+from holdpoint.errors import ConfigurationError, NotFound, SignInFailed, StoreUnavailable
 
 Route: TypeAlias = web.RouteDef
 
@@ -28,7 +29,12 @@ _log = logging.getLogger("bot.web.server")
 
 _SHUTDOWN_S = 2.0
 _FORM_OVERHEAD = 4  # a text grows at most this much in a form: percent signs, and CR for every LF
-_ASSETS: Final = {"style.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_ASSETS: Final = {
+    "style.css": "text/css",
+    "page.js": "text/javascript",
+    "passkey.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -81,7 +87,8 @@ def application(site: Site, *, extra: Iterable[Route] = ()) -> web.Application:
     limit = site.settings.max_body_bytes * _FORM_OVERHEAD + 65_536
     app = web.Application(middlewares=[_outermost], client_max_size=limit)
     app[SITE] = site
-    parts = (health, sign_in, inbox, talk, own, api)
+    app[PROXIES] = trusted_proxies(site.settings)
+    parts = (health, sign_in, inbox, talk, own, own_sessions, link, confirm, passkey_pages, api)
     app.router.add_routes([*(route for part in parts for route in part.routes()), *extra])
     app.router.add_get("/static/{name}", _static)
     app.on_response_prepare.append(_add_headers)
@@ -115,6 +122,8 @@ async def _outermost(request: web.Request, handler: Handler) -> web.StreamRespon
         return sign_in.to_sign_in(request)
     except OwnRequest as own_request:
         return see_other(f"/requests/{own_request.hold_id}")
+    except SignInFailed as error:
+        return sign_in.failed(request, error)
     except sign_in.Forged:
         return _problem(
             request, 403, "This form is out of date, or did not come from here. Go back and load the page again."

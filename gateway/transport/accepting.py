@@ -18,9 +18,9 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 
-from gateway.transport.addresses import UNIX, TrustedProxies
 from gateway.transport.listening import BACKLOG
 from gateway.transport.proxy_protocol import LONGEST, Preamble, Unread, parse
+from holdpoint.addresses import UNIX, TrustedProxies
 from holdpoint.tasks import Tasks
 
 _GREETING_S = 10.0  # for the preamble, and again for the handshake

@@ -30,7 +30,8 @@ from gateway.transport.messages import Fields, HttpReply, HttpRequest
 if TYPE_CHECKING:
     from gateway.transport.server import HttpServer
 
-_LONGEST_FIELD = 8190  # bytes of the target, and of one header
+_LONGEST_TARGET = 8190  # bytes
+_LONGEST_FIELD = 17 * 1024  # bytes of one header: a token of 16 KB fits
 _MOST_FIELDS = 128
 _LONGEST_HEAD = 64 * 1024  # also of trailers and of chunk extensions
 _UNREAD = 256 * 1024  # bytes of a body that nobody has read yet, above which the socket is not read
@@ -125,7 +126,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_url(self, piece: bytes) -> None:
         self._target += piece
-        if len(self._target) > _LONGEST_FIELD:
+        if len(self._target) > _LONGEST_TARGET:
             raise _Refused(414)
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from gateway.transport.addresses import normalised
+from holdpoint.addresses import normalised
 
 LONGEST = 4096
 """Bytes of the longest preamble that is taken. Version 2 could announce 64 KB; real ones have some hundred."""

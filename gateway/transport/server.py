@@ -16,12 +16,12 @@ from typing import Self
 
 from gateway.transport import Serve
 from gateway.transport.accepting import Acceptor
-from gateway.transport.addresses import TrustedProxies
 from gateway.transport.client_connection import ClientConnection
 from gateway.transport.counted import CountedReply, Watcher
-from gateway.transport.forwarded import client_behind
 from gateway.transport.listening import bound
 from gateway.transport.messages import HttpReply, HttpRequest
+from holdpoint.addresses import TrustedProxies
+from holdpoint.forwarded import client_behind
 
 _IDLE_S = 75.0
 _MOST_CONNECTIONS = 20_000

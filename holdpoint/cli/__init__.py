@@ -26,6 +26,7 @@ _COMMANDS = {
     "policy": "holdpoint.cli.policy:policy",
     "keys": "holdpoint.cli.keys:keys",
     "holds": "holdpoint.cli.holds:holds",
+    "login": "holdpoint.cli.login:login",
     "audit": "holdpoint.cli.audit:audit",
     "doctor": "holdpoint.cli.doctor:doctor",
     "run": "holdpoint.cli.run:run",

@@ -8,13 +8,13 @@ import socket
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 
+from holdpoint import key_life
 from holdpoint.cli.common import opened_store
 from holdpoint.clock import now_ms
 from holdpoint.embedded import OLDEST
 from holdpoint.errors import ConfigurationError, LedgerError, PolicyError, StoreUnavailable
 from holdpoint.findings import Finding, Grade
 from holdpoint.ledger.sql import Ledger
-from holdpoint.model import Role
 from holdpoint.policy import check_policy
 from holdpoint.settings import Settings, resolve_credential
 from holdpoint.store import Store
@@ -32,7 +32,8 @@ async def stored(settings: Settings) -> AsyncIterator[Finding]:
                 yield finding
             yield await _policy(store)
             yield await _credentials(store)
-            yield await _keys(store)
+            for finding in key_life.findings(await store.config.keys(), await store.key_use.all(), now_ms()):
+                yield finding
     except (ConfigurationError, StoreUnavailable) as error:
         yield Finding("redis", Grade.FAIL, str(error), f"start {where}, or correct HOLDPOINT_REDIS_URL")
 
@@ -98,21 +99,6 @@ async def _credentials(store: Store) -> Finding:
         names = ", ".join(reference.removeprefix("env:") for reference in missing)
         return Finding("credentials", Grade.WARN, f"not set here: {names}", "set them where the gateway runs")
     return Finding("credentials", Grade.OK, "every connection has what it refers to")
-
-
-async def _keys(store: Store) -> Finding:
-    now = now_ms()
-    records = [
-        record
-        for record in await store.config.keys()
-        if record.revoked_ms is None and (record.expires_ms is None or record.expires_ms > now)
-    ]
-    if not records:
-        return Finding("keys", Grade.WARN, "none is valid", "holdpoint keys create --principal …")
-    if not any(Role.REVIEWER in record.roles for record in records):
-        said = f"{len(records)} valid, none of a reviewer"
-        return Finding("keys", Grade.WARN, said, "holdpoint keys create --role reviewer …, unless all review in Slack")
-    return Finding("keys", Grade.OK, f"{len(records)} valid")
 
 
 def ledger(settings: Settings) -> Finding:

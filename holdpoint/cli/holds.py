@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from holdpoint import apikey
 from holdpoint.cli.common import Refused, json_option, print_json, print_table, print_text, settings_with_logs
 from holdpoint.errors import ConfigurationError
 from holdpoint.model import DecisionKind, State
@@ -132,6 +133,8 @@ def _call(method: str, path: str, body: dict[str, object] | None = None) -> Any:
     settings = settings_with_logs()
     if settings.key is None:
         raise ConfigurationError("HOLDPOINT_KEY: a reviewer's key is needed (holdpoint keys create --role reviewer …)")
+    if apikey.is_mistyped(settings.key.get_secret_value()):
+        raise ConfigurationError("HOLDPOINT_KEY: not a whole Holdpoint key; it was cut or mistyped")
     request = urllib.request.Request(  # noqa: S310 - the operator's own HOLDPOINT_PUBLIC_URL
         settings.link_base + path,
         method=method,

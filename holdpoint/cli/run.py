@@ -112,7 +112,7 @@ async def _session(settings: Settings, principal: str | None) -> AsyncIterator[_
         async with _history(settings, store, live) as history:
             commands = Commands(
                 store, live, clock=now_ms, link_base=settings.link_base,
-                decider=Decider(store, live, clock=now_ms, metrics=metrics), metrics=metrics, history=history,
+                decider=Decider(store, live, clock=now_ms, metrics=metrics, link_base=settings.link_base), metrics=metrics, history=history,
             )  # fmt: skip
             yield _Session(commands, who, verified=principal is None)
 

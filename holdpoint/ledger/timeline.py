@@ -20,7 +20,7 @@ from holdpoint.visible import visible, visible_line
 # Members that are told in their own way, or say nothing that the step's first line does not say.
 _TOLD = frozenset(
     {"hold", "request", "requester", "evaluation", "body", "decision", "outcome", "view", "text", "rev", "state",
-     "claim", "question", "justification"}
+     "claim", "confirming", "question", "justification"}
 )  # fmt: skip
 
 
@@ -59,7 +59,8 @@ def _step(record: Record, *, start_ms: int, contents: bool) -> Iterator[str]:
     if (matches := body_matches(data)) is not None:
         yield from _field("body", "has this digest" if matches else "DOES NOT HAVE THIS DIGEST")
     yield from _evaluation(data.get("evaluation"))
-    yield from _claim(data.get("claim"))
+    yield from _until("claim", data.get("claim"))
+    yield from _until("confirming", data.get("confirming"))
     yield from _question(data.get("question"), contents=contents)
     yield from _decision(data.get("decision"), contents=contents)
     yield from _outcome(data.get("outcome"), contents=contents)
@@ -101,11 +102,11 @@ def _evaluation(value: Any) -> Iterator[str]:
         yield from _field("needs", f"{need.get('approvals')} of {need.get('group')}")
 
 
-def _claim(value: Any) -> Iterator[str]:
+def _until(name: str, value: Any) -> Iterator[str]:
     if not isinstance(value, Mapping):
         return
     who = f"{value.get('name') or ''} <{value.get('by')}>".strip()
-    yield from _field("claim", f"by {who} until {_moment(value.get('until_ms'))}")
+    yield from _field(name, f"by {who} until {_moment(value.get('until_ms'))}")
 
 
 def _question(value: Any, *, contents: bool) -> Iterator[str]:
@@ -134,6 +135,13 @@ def _decision(value: Any, *, contents: bool) -> Iterator[str]:
     who = f"{value.get('name') or ''} <{value.get('by')}>{in_groups}".strip()
     glass = ", alone: the glass was broken" if value.get("glass") else ""
     yield from _field("decision", f"{value.get('kind')} by {who} in {value.get('channel')}{glass}")
+    behalf = value.get("behalf")
+    if isinstance(behalf, list) and behalf:
+        yield from _field(
+            "in the place of", f"{', '.join(map(str, behalf))}, away until {_moment(value.get('behalf_until_ms'))}"
+        )
+    if value.get("factor"):
+        yield from _field("confirmed by", str(value["factor"]))
     yield from _field("shown", str(value.get("digest")))
     if value.get("result_digest") != value.get("digest"):
         yield from _field("edited to", str(value.get("result_digest")))

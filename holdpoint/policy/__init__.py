@@ -2,7 +2,8 @@
 
 Reading order: ``parse`` (YAML → ``document``) - ``engine`` (compile, evaluate) - ``conditions`` - ``views`` and
 ``matchers``, ``patterns`` (which match where) - ``verdicts`` (many rules, one evaluation) - ``modify`` - ``authority`` (who
-may decide) - ``mask`` (what is not shown) - ``check`` (what is said before a push). Reference: ``docs/policy.md``.
+may decide), with ``people`` (who is whom), ``quorum`` (when it is enough) and ``separation`` (who changed the rules) -
+``mask`` (what is not shown) - ``check`` (what is said before a push). Reference: ``docs/policy.md``.
 """
 
 from holdpoint.policy import authority, mask

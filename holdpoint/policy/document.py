@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from holdpoint.errors import Problem
@@ -25,6 +25,8 @@ from holdpoint.model import (
     Route,
     Verdict,
 )
+from holdpoint.policy.authority_terms import USUAL_AUTHORITY, AuthorityTerms
+from holdpoint.policy.hours import Hours
 from holdpoint.policy.patterns import TextPattern
 from holdpoint.policy.schedule import Window
 
@@ -158,7 +160,8 @@ class Group:
     """Who is in a group by the policy's own word. ``members`` are lower-case principals.
 
     ``slack_usergroup``, ``teams_team`` (the id of its General channel) and ``entra_group`` (an object id) name a list of
-    people that a platform keeps, whose members belong to the group for as long as they are on it.
+    people that a platform keeps, whose members belong to the group for as long as they are on it. ``hours`` are when they
+    work; None: always.
     """
 
     name: str
@@ -167,6 +170,7 @@ class Group:
     claims: Mapping[str, tuple[str, ...]] | None = None
     teams_team: str | None = None
     entra_group: str | None = None
+    hours: Hours | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,14 +181,79 @@ class TeamsTerms:
     tenants: frozenset[str] = frozenset()
 
 
+class Algorithm(StrEnum):
+    """How a token may be signed (RFC 7518, RFC 8037): asymmetric all of them, so that who verifies cannot sign."""
+
+    RS256 = "RS256"
+    RS384 = "RS384"
+    RS512 = "RS512"
+    PS256 = "PS256"
+    PS384 = "PS384"
+    PS512 = "PS512"
+    ES256 = "ES256"
+    ES384 = "ES384"
+    ES512 = "ES512"
+    EDDSA = "EdDSA"
+
+
+USUAL_ALGORITHMS = frozenset({Algorithm.RS256, Algorithm.ES256, Algorithm.PS256, Algorithm.EDDSA})
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTerms:
+    """Which tokens of an issuer are programs' (``when``: claim → one of the values; empty: all), and who answers for them.
+
+    ``requester`` is the claim that names the agent, ``owner`` the one that names its owner; ``owners`` pairs a glob over
+    the agent's name with a principal, and the first that fits counts where there is no such claim.
+    """
+
+    requester: str
+    when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    owner: str | None = None
+    owners: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """As whom the web inbox lets people sign in at an issuer. ``client_secret`` is ``env:NAME``; None for a public client."""
+
+    client_id: str
+    client_secret: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who may issue tokens; the names of the claims that hold the requester and the groups."""
+    """Who may issue tokens, for which audiences (none: for signing in only), and where their claims say what.
+
+    Paths of claims lead into nested objects by dots. ``groups`` is None where no claim names groups. ``jwks`` is where the
+    keys are when the issuer has no discovery.
+    """
 
     issuer: str
-    audience: str
-    requester: str
-    groups: str | None
+    audiences: frozenset[str]
+    requester: str = "email"
+    name: str = "name"
+    groups: str | None = None
+    require: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    algorithms: frozenset[Algorithm] = USUAL_ALGORITHMS
+    jwks: str | None = None
+    agents: AgentTerms | None = None
+    sign_in: SignIn | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SamlProvider:
+    """Where people sign in by SAML 2.0, and whose word is taken: signed by the key of one of ``certificates`` (PEM).
+
+    ``requester``, ``name`` and ``groups`` are names of attributes. Without ``requester`` the NameID is the e-mail address.
+    """
+
+    entity_id: str
+    sso_url: str
+    certificates: tuple[str, ...]
+    requester: str | None = None
+    name: str | None = None
+    groups: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +262,35 @@ class Mask:
 
     name: str
     patterns: tuple[TextPattern, ...]
+
+
+class Measure(StrEnum):
+    """What a limit counts, under the name that the document uses."""
+
+    REQUESTS = "requests_per_minute"
+    PROMPT_TOKENS = "prompt_tokens_per_minute"
+    HOLDS_AT_ONCE = "holds_at_once"
+    HOLDS = "holds_per_hour"
+
+
+class Per(StrEnum):
+    """Who has an amount of their own under a limit."""
+
+    REQUESTER = "requester"
+    GROUP = "group"
+    CONNECTION = "connection"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So much of each measure in ``most``, for each ``per``. Without ``groups``: for everybody; ``connections``: to all."""
+
+    id: str
+    per: Per
+    groups: frozenset[str]
+    connections: frozenset[str]
+    most: Mapping[Measure, int]
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,3 +337,6 @@ class Document:
     warnings: tuple[Problem, ...] = ()
     second_admin: bool = False
     teams: TeamsTerms = TeamsTerms()
+    limits: tuple[Limit, ...] = ()
+    authority: AuthorityTerms = USUAL_AUTHORITY
+    saml: tuple[SamlProvider, ...] = ()

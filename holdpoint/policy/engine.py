@@ -30,7 +30,7 @@ from holdpoint.model import (
     Verdict,
 )
 from holdpoint.policy.conditions import Context, Predicate, compile_condition
-from holdpoint.policy.document import Defaults, Document, Group, Rule, RuleMode
+from holdpoint.policy.document import Defaults, Document, Group, Issuer, Rule, RuleMode, SamlProvider
 from holdpoint.policy.mask import Masks
 from holdpoint.policy.matchers import NotInspected
 from holdpoint.policy.matchers import merge as merge_spans
@@ -62,7 +62,7 @@ class Policy:
 
     __slots__ = (
         "_always", "_by_pattern", "_cannot_modify", "_clean", "_default", "_groups_of", "_not_inspected", "_predicates", "_rulings",
-        "_uninspectable", "_views", "connections", "defaults", "groups", "masks", "roles", "routes", "second_admin",
+        "_uninspectable", "_views", "authority", "connections", "defaults", "groups", "issuers", "limits", "masks", "roles", "routes", "saml", "second_admin",
         "teams", "version",
     )  # fmt: skip  # private ones first
 
@@ -72,10 +72,14 @@ class Policy:
         self.defaults: Defaults = document.defaults
         self.connections: Mapping[str, Connection] = document.connections
         self.groups: Mapping[str, Group] = document.groups
+        self.issuers: tuple[Issuer, ...] = document.issuers
+        self.saml: tuple[SamlProvider, ...] = document.saml
         self.roles: Mapping[Role, frozenset[str]] = document.roles
         self.routes: tuple[Route, ...] = document.routes
         self.second_admin = document.second_admin
+        self.authority = document.authority
         self.teams = document.teams
+        self.limits = document.limits
         self.masks = Masks(document.masks)
         self._groups_of = _groups_by_member(document.groups.values())
         self._compile_rules(document.rules)
@@ -112,8 +116,11 @@ class Policy:
             return self._clean
         verdict = strictest(rulings)
         if verdict in (Verdict.MODIFY, Verdict.REVIEW) and any(r.verdict is Verdict.MODIFY for r in rulings):
-            return self._evaluate_modified(query, requester, at_ms, rulings, looked)
-        return merge(rulings, self.version, spans=_shown(rulings, looked, query))
+            evaluation = self._evaluate_modified(query, requester, at_ms, rulings, looked)
+        else:
+            evaluation = merge(rulings, self.version, spans=_shown(rulings, looked, query))
+        inspected = not any(hit.rule == self._uninspectable.hit.rule for hit in evaluation.hits)
+        return self.authority.applied(evaluation, inspected=inspected)
 
     def _apply(self, query: Query, requester: Requester, at_ms: int, uninspected: str) -> tuple[list[Ruling], Looked]:
         """Every ruling on the query as it stands, in the order of the document."""

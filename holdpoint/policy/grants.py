@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from holdpoint.model import Evaluation, GrantLimits, GrantScope, Query, Requester, Verdict
-from holdpoint.policy.authority import is_own
+from holdpoint.policy import people
 from holdpoint.policy.rules import RESERVED_IDS
 from holdpoint.standing import Grant
 
@@ -70,7 +70,7 @@ def covering(
 
 
 def _is_for(grant: Grant, requester: Requester, groups: Collection[str]) -> bool:
-    if is_own(requester, grant.by):
+    if people.is_own(requester, grant.by, *grant.aliases):
         return False
     if grant.scope is GrantScope.GROUP:
         return grant.subject in groups

@@ -6,17 +6,20 @@ from yaml.nodes import Node
 
 from holdpoint.errors import PolicyError, Problem
 from holdpoint.model import Role
+from holdpoint.policy.authority_terms import read_authority
 from holdpoint.policy.document import Document
+from holdpoint.policy.issuers import read_issuers
+from holdpoint.policy.limits import read_limits
 from holdpoint.policy.own_tests import read_tests
 from holdpoint.policy.patterns import keyword, pattern
 from holdpoint.policy.reading import Reader
 from holdpoint.policy.rules import read_rules
+from holdpoint.policy.saml import read_saml
 from holdpoint.policy.sections import (
     all_roles,
     read_connections,
     read_defaults,
     read_groups,
-    read_issuers,
     read_masks,
     read_roles,
     read_routes,
@@ -30,8 +33,8 @@ from holdpoint.policy.yaml_nodes import BadYaml, compose
 VERSION = 1
 
 _FIELDS = (
-    "version", "defaults", "connections", "groups", "issuers", "roles", "changes", "teams",
-    "patterns", "keywords", "masks", "rules", "routes", "tests",
+    "version", "defaults", "connections", "groups", "issuers", "saml", "roles", "authority", "changes", "teams",
+    "patterns", "keywords", "masks", "limits", "rules", "routes", "tests",
 )  # fmt: skip  # as they usually stand
 
 
@@ -71,6 +74,7 @@ def _read(reader: Reader, root: Node, file: str) -> Document | None:
     roles = read_roles(reader, fields.get("roles"), names)
     defaults = read_defaults(reader, fields.get("defaults"), names, roles.get(Role.ADMIN, ()))
     rules = read_rules(reader, fields.get("rules"), names, defaults)
+    limits = read_limits(reader, fields.get("limits"), names)
     return Document(
         file,
         defaults,
@@ -82,9 +86,12 @@ def _read(reader: Reader, root: Node, file: str) -> Document | None:
         rules,
         read_routes(reader, fields.get("routes"), names),
         read_tests(reader, fields.get("tests"), tuple(connections)),
-        tuple(_in_order(reader.warnings)),
         second_admin=read_second_admin(reader, fields.get("changes"), roles.get(Role.ADMIN, ())),
         teams=read_teams(reader, fields.get("teams")),
+        limits=limits,
+        authority=read_authority(reader, fields.get("authority")),
+        saml=read_saml(reader, fields.get("saml")),
+        warnings=tuple(_in_order(reader.warnings)),  # last: everything above may add one
     )
 
 

@@ -36,6 +36,7 @@ def held(evaluation: Evaluation, pause: Pause, policy: Policy) -> Evaluation:
         requirements=(Requirement(admins[0], 1, tuple(admins[1:])),) if admins else (),
         timeout_ms=defaults.timeout_ms,
         on_timeout=OnTimeout.REJECT,
+        terms=policy.authority.added(max(evaluation.risk, defaults.risk, key=lambda risk: risk.height)),
     )
     # Who joins by escalation would stand in for the admin too.
     return replace(with_review(evaluation, ruling), escalations=())

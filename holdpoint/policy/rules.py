@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from yaml.nodes import Node
@@ -35,6 +35,7 @@ def read_rules(reader: Reader, node: Node | None, names: Names, defaults: Defaul
         reader.rule = None
         if rule is not None:
             rules.append(rule)
+    _check_order(reader, rules, defaults.requirements)
     return tuple(rules)
 
 
@@ -161,10 +162,10 @@ def _read_review(
 
 
 def read_reviewers(reader: Reader, node: Node | None, names: Names) -> tuple[Requirement, ...]:
-    """``[{group: security, approvals: 2}]``."""
+    """``[{group: leads}, {group: security, approvals: 2, after: leads}]``."""
     found: dict[str, Requirement] = {}
     for item in reader.items(node, "reviewers") or ():
-        fields = reader.fields(item, "an entry of reviewers", ("group", "approvals"), required=("group",))
+        fields = reader.fields(item, "an entry of reviewers", ("group", "approvals", "after"), required=("group",))
         if fields is None:
             continue
         group = read_group(reader, fields.get("group"), names)
@@ -175,8 +176,42 @@ def read_reviewers(reader: Reader, node: Node | None, names: Names) -> tuple[Req
             continue
         if group in found:
             reader.problem(item, f"reviewers names the group {group!r} twice")
-        found[group] = Requirement(group, approvals)
+        found[group] = Requirement(group, approvals, after=_read_after(reader, fields.get("after"), found))
     return tuple(found.values())
+
+
+def _read_after(reader: Reader, node: Node | None, before: Collection[str]) -> tuple[str, ...]:
+    """``after: leads``, or a list: groups that the same list names further up, so that nobody waits for themselves."""
+    if node is None:
+        return ()
+    single = isinstance(node.value, str)
+    groups = (reader.text(node, "after") or "",) if single else reader.texts(node, "after") or ()
+    for group in filter(None, groups):
+        if group not in before:
+            reader.problem(node, f"after names {group!r}: name a group that stands further up in the same reviewers")
+    return tuple(dict.fromkeys(filter(None, groups)))
+
+
+def _check_order(reader: Reader, rules: Sequence[Rule], defaults: Sequence[Requirement]) -> None:
+    """No two rules ask for the same groups in opposite orders: of a request that matches both, nobody's turn would come."""
+    after: dict[str, set[str]] = {}
+    for line, requirements in [(1, defaults), *((rule.line, rule.requirements) for rule in rules)]:
+        for each in requirements:
+            for group in each.after:
+                if each.group in _all_before(group, after):
+                    reader.problem(line, f"reviewers: {each.group!r} comes after {group!r} here, and before elsewhere")
+                else:
+                    after.setdefault(each.group, set()).add(group)
+
+
+def _all_before(group: str, after: Mapping[str, set[str]]) -> set[str]:
+    """``group``, and whatever comes before it."""
+    found: set[str] = set()
+    waiting = [group]
+    while waiting:
+        found.add(each := waiting.pop())
+        waiting += after.get(each, set()) - found
+    return found
 
 
 def read_group(reader: Reader, node: Node | None, names: Names) -> str | None:

@@ -18,7 +18,7 @@ _UNITS_BYTES = {
 _MINUTES_PER_DAY = 24 * 60
 
 
-def parse_duration(text: str) -> int:
+def parse_duration(text: str, *, longest_ms: int = MAX_DURATION_MS) -> int:
     """Milliseconds of ``1h30m`` and the like: numbers with ``d``, ``h``, ``m``, ``s``, each at most once, largest first.
 
     Raises:
@@ -36,8 +36,8 @@ def parse_duration(text: str) -> int:
             raise ValueError("is not a duration: write 45s, 10m, 1h30m or 2d")
     if digits or not text:
         raise ValueError("is not a duration: name the unit, as in 45s, 10m, 1h30m or 2d")
-    if not 0 < total <= MAX_DURATION_MS:
-        raise ValueError("must be longer than 0 and at most 30d")
+    if not 0 < total <= longest_ms:
+        raise ValueError(f"must be longer than 0 and at most {longest_ms // 86_400_000}d")
     return total
 
 
@@ -66,6 +66,18 @@ def parse_time_of_day(text: str) -> int:
         if int(minutes) < 60 and total <= _MINUTES_PER_DAY:
             return total
     raise ValueError("is not a time of day: write 09:00 or 22:30")
+
+
+def parse_zone(name: str) -> ZoneInfo:
+    """The time zone of that IANA name.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        raise ValueError("is not a time zone: write one like Europe/Berlin or UTC") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The parts of the document around the rules: connections, groups, issuers, roles, defaults, sets, masks, routes. Pure."""
+"""The parts of the document around the rules: connections, groups, roles, defaults, sets, masks, routes. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from yaml.nodes import Node
 
 from holdpoint.mailbox import mailbox
 from holdpoint.model import Connection, OnTimeout, Requirement, Risk, Role, Route, Verdict
-from holdpoint.policy.document import Defaults, Group, Issuer, Mask, Rule, TeamsTerms
+from holdpoint.policy.document import Defaults, Group, Mask, Rule, TeamsTerms
+from holdpoint.policy.hours import read_hours
+from holdpoint.policy.issuers import is_group_name, parse_secret, read_wanted
 from holdpoint.policy.patterns import TextPattern, keyword, pattern
 from holdpoint.policy.reading import Reader, suggestion
 from holdpoint.policy.rules import read_group, read_reviewers
@@ -56,7 +58,7 @@ def read_connections(reader: Reader, node: Node | None) -> dict[str, Connection]
             reader.parsed(fields.get("upstream"), f"{what}: upstream", _parse_upstream, shown=False) or "",
             protocol or "",
             reader.text(fields.get("environment"), f"{what}: environment", longest=64) or "production",
-            reader.parsed(fields.get("credential"), f"{what}: credential", _parse_credential, shown=False),
+            reader.parsed(fields.get("credential"), f"{what}: credential", parse_secret, shown=False),
         )
     return found
 
@@ -81,20 +83,15 @@ def _parse_upstream(text: str) -> str:
     return text.rstrip("/")
 
 
-def _parse_credential(text: str) -> str:
-    name = text.removeprefix("env:")
-    if name == text or not name.isidentifier() or not name.isascii():
-        raise ValueError("must be env:NAME, the name of an environment variable")
-    return text
-
-
 def read_groups(reader: Reader, node: Node | None) -> dict[str, Group]:
     """``groups``: name → members, claims, and the lists of people that platforms keep."""
     found = {}
     for name, key, value in reader.entries(node, "groups") or ():
         what = f"group {name!r}"
-        fields = reader.fields(value, what, ("members", "slack_usergroup", "claims", "teams_team", "entra_group"))
-        if name == "*" or not name.strip() or not name.isprintable() or len(name) > 200:
+        fields = reader.fields(
+            value, what, ("members", "slack_usergroup", "claims", "teams_team", "entra_group", "hours")
+        )
+        if not is_group_name(name):
             reader.problem(key, f"{what}: not a name for a group")
         if fields is None:
             continue
@@ -102,15 +99,12 @@ def read_groups(reader: Reader, node: Node | None) -> dict[str, Group]:
             reader.warn(key, f"{what} is empty: only keys and tokens can carry it")
         members = reader.texts(fields.get("members"), f"{what}: members") or ()
         slack = reader.text(fields.get("slack_usergroup"), f"{what}: slack_usergroup", longest=64)
-        claims = {
-            claim: reader.texts(values, f"{what}: claims.{claim}") or ()
-            for claim, _, values in reader.entries(fields.get("claims"), f"{what}: claims") or ()
-        }
-        if claims:
-            reader.warn(fields["claims"], f"{what}: claims wait for tokens, which come in a later release")
+        claims = read_wanted(reader, fields.get("claims"), f"{what}: claims")
         team = reader.parsed(fields.get("teams_team"), f"{what}: teams_team", _parse_team)
         entra = reader.parsed(fields.get("entra_group"), f"{what}: entra_group", _parse_guid)
-        found[name] = Group(name, frozenset(m.strip().lower() for m in members), slack, claims or None, team, entra)
+        hours = read_hours(reader, fields.get("hours"), f"{what}: hours")
+        people = frozenset(m.strip().lower() for m in members)
+        found[name] = Group(name, people, slack, claims or None, team, entra, hours)
     return found
 
 
@@ -134,30 +128,6 @@ def _parse_team(text: str) -> str:
     if not _TEAM.fullmatch(text):
         raise ValueError("is no id of a team, such as 19:abc…@thread.tacv2")
     return text
-
-
-def read_issuers(reader: Reader, node: Node | None) -> tuple[Issuer, ...]:
-    """``issuers``: who may issue tokens. Validated now, used once tokens are."""
-    found = []
-    for item in reader.items(node, "issuers") or ():
-        fields = reader.fields(
-            item, "an issuer", ("issuer", "audience", "requester", "groups"), required=("issuer", "audience")
-        )
-        if fields is None:
-            continue
-        found.append(
-            Issuer(
-                reader.parsed(fields.get("issuer"), "issuer", _parse_upstream) or "",
-                reader.text(fields.get("audience"), "audience") or "",
-                reader.text(fields.get("requester"), "requester") or "email",
-                reader.text(fields.get("groups"), "groups"),
-            )
-        )
-    if found and node is not None:
-        reader.warn(
-            node, "issuers: tokens come in a later release: until then only Holdpoint keys identify a requester"
-        )
-    return tuple(found)
 
 
 def read_roles(reader: Reader, node: Node | None, names: Names) -> dict[Role, tuple[str, ...]]:

@@ -135,13 +135,14 @@ def _reason(hit: RuleHit) -> str:
 
 
 def _merged_requirements(requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:
-    """One per group, with the most approvals; alternates only where every rule accepts them."""
+    """One per group, with the most approvals, after all that any rule names; alternates only where every rule accepts them."""
     merged: dict[str, Requirement] = {}
     for new in requirements:
         old = merged.get(new.group)
         if old is not None:
             alternates = tuple(sorted(set(old.alternates) & set(new.alternates)))
-            new = Requirement(new.group, max(old.approvals, new.approvals), alternates)  # noqa: PLW2901  # the merged one takes its place
+            after = tuple(dict.fromkeys((*old.after, *new.after)))
+            new = Requirement(new.group, max(old.approvals, new.approvals), alternates, after)  # noqa: PLW2901  # the merged one takes its place
         merged[new.group] = new
     return tuple(merged.values())
 
@@ -155,7 +156,7 @@ def _merged_escalations(steps: Iterable[Escalation]) -> tuple[Escalation, ...]:
 
 
 def _merged_terms(terms: Sequence[ReviewTerms]) -> ReviewTerms:
-    """What every rule lets happen (pauses, grants), and what any rule asks for (everything else)."""
+    """What every rule lets happen (pauses, grants, self-approval), and what any rule asks for (everything else)."""
     return ReviewTerms(
         reasons=tuple(dict.fromkeys(reason for each in terms for reason in each.reasons)),
         question_pauses=all(each.question_pauses for each in terms),
@@ -163,6 +164,9 @@ def _merged_terms(terms: Sequence[ReviewTerms]) -> ReviewTerms:
         remind=any(each.remind for each in terms),
         mentions=frozenset(mention for each in terms for mention in each.mentions),
         grant=_merged_grant([each.grant for each in terms]),
+        step_up_ms=min((each.step_up_ms for each in terms if each.step_up_ms is not None), default=None),
+        self_approval=all(each.self_approval for each in terms),
+        separation_ms=max(each.separation_ms for each in terms),
     )
 
 

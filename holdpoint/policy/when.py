@@ -26,7 +26,7 @@ from holdpoint.policy.document import (
 )
 from holdpoint.policy.patterns import MAX_PATTERNS, MAX_TOTAL_PROGRAM_SIZE, BadPattern, TextPattern, keyword, pattern
 from holdpoint.policy.reading import Reader, suggestion
-from holdpoint.policy.schedule import DAYS, Window, parse_time_of_day
+from holdpoint.policy.schedule import DAYS, Window, parse_time_of_day, parse_zone
 
 # Read by identity on the hot path: the roles that nearly every part has come first.
 PROMPT_ROLES = (PartRole.USER, PartRole.SYSTEM, PartRole.ASSISTANT, PartRole.TOOL, PartRole.PARAMETER)
@@ -233,7 +233,7 @@ class WhenReader:
             self._reader.problem(node, f"{what}: name days or between")
         days = frozenset(self._days(fields.get("days"), f"{what}.days"))
         start, end = self._between(fields.get("between"), f"{what}.between")
-        zone = self._reader.parsed(fields.get("zone"), f"{what}.zone", _zone) or ZoneInfo("UTC")
+        zone = self._reader.parsed(fields.get("zone"), f"{what}.zone", parse_zone) or ZoneInfo("UTC")
         return TimeTest(Window(days, start, end, zone))
 
     def _days(self, node: Node | None, what: str) -> list[int]:
@@ -271,10 +271,3 @@ class WhenReader:
         if start in (end, 24 * 60):
             self._reader.problem(node, f"{what}: the window is empty")
         return start, end
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
-        raise ValueError("is not a time zone: write one like Europe/Berlin or UTC") from None

@@ -6,6 +6,7 @@ moved on meanwhile is not overwritten: the change has gone stale, and stays unti
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import assert_never
 
 from pydantic import TypeAdapter
@@ -13,9 +14,11 @@ from pydantic import TypeAdapter
 from holdpoint.clock import Clock
 from holdpoint.errors import Conflict, MayNotDecide, NotFound
 from holdpoint.model import EventKind
+from holdpoint.policy import people
 from holdpoint.standing import Change, ChangeKind
 from holdpoint.store import codec, events, keys
 from holdpoint.store.client import Client, Script
+from holdpoint.store.config import version_json
 
 MOST_WAITING = 100
 
@@ -61,8 +64,10 @@ class Changes:
         rows = await self._client.command("HVALS", keys.CHANGES)
         return sorted((_CHANGE.validate_json(raw) for raw in rows), key=lambda change: (change.at_ms, change.id))
 
-    async def confirm(self, change_id: str, *, by: str) -> Change:
+    async def confirm(self, change_id: str, *, by: str, aliases: Collection[str] = ()) -> Change:
         """Apply a change. ``by`` was verified to be an admin; it must be somebody else than who proposed it.
+
+        ``aliases`` are other principals of ``by``.
 
         Raises:
             NotFound: there is no such change, or it was confirmed or dropped.
@@ -71,11 +76,11 @@ class Changes:
         """
         seen = await self._seen(change_id)
         change = _CHANGE.validate_json(seen)
-        if by.strip().casefold() == change.by.strip().casefold():
+        if people.is_among(people.names(by, *aliases), (change.by, *change.aliases)):
             raise MayNotDecide("You proposed this change; another admin has to confirm it.")
         match change.kind:
             case ChangeKind.POLICY:
-                await self._confirm_policy(change, seen, by)
+                await self._confirm_policy(change, seen, by, aliases)
             case ChangeKind.ROUTE_ADD | ChangeKind.ROUTE_REMOVE:
                 await self._confirm_route(change, seen, by)
             case _:
@@ -97,10 +102,13 @@ class Changes:
             raise _gone(change_id)
         return change
 
-    async def _confirm_policy(self, change: Change, seen: bytes, by: str) -> None:
+    async def _confirm_policy(self, change: Change, seen: bytes, by: str, aliases: Collection[str]) -> None:
         now = self._clock()
         note = "; ".join(filter(None, [change.note, f"confirmed by {by}"]))
-        version = codec.to_json({"text": change.text, "by": change.by, "at_ms": now, "note": note})
+        both = {*change.aliases, *aliases}
+        version = version_json(
+            text=change.text, by=change.by, at_ms=now, note=note, aliases=both, confirmed_by=by
+        )  # fmt: skip
         pushed = events.policy_pushed(by=change.by, note=note, text=change.text, after=change.expect)
         word, number = await self._client.script(
             _CONFIRM_POLICY,

@@ -120,10 +120,10 @@ class _Greeted:
 
 
 class Script:
-    """One verb: ``lua/<name>.lua`` behind ``lua/_common.lua``."""
+    """One verb: ``lua/<name>.lua`` behind ``lua/_common.lua`` and what else it shares with others."""
 
-    def __init__(self, name: str) -> None:
-        self.source = (_LUA / "_common.lua").read_text() + (_LUA / f"{name}.lua").read_text()
+    def __init__(self, name: str, *shared: str) -> None:
+        self.source = "".join((_LUA / f"{part}.lua").read_text() for part in ("_common", *shared, name))
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from holdpoint.canonical import lookup
 from holdpoint.model import (
     Claim,
+    Confirming,
     Decision,
     Evaluation,
     Hold,
@@ -38,6 +39,8 @@ _DECISIONS = TypeAdapter(tuple[Decision, ...])
 _DECISION = TypeAdapter(Decision)
 _OUTCOME = TypeAdapter(Outcome)
 _CLAIM = TypeAdapter(Claim)
+_CONFIRMING = TypeAdapter(Confirming)
+_CONFIRMING_OF = "confirming:"
 _QUESTIONS = TypeAdapter(tuple[Question, ...])
 _SIMILAR = TypeAdapter(Similar)
 _REQUESTER = TypeAdapter(Requester)
@@ -162,7 +165,23 @@ def load_hold(fields: Mapping[bytes, bytes]) -> Hold:
         reminded_ms=_optional_int(fields.get(b"reminded_ms")),
         similar=load_similar(fields[b"similar"]) if fields.get(b"similar") else None,
         told=_told(fields),
+        confirming=_confirming(fields),
     )
+
+
+def confirming_field(principal: str) -> str:
+    """The field of a hold that says that ``principal`` has yet to confirm their approval."""
+    return _CONFIRMING_OF + principal
+
+
+def confirming_json(confirming: Confirming) -> bytes:
+    return _CONFIRMING.dump_json(confirming)
+
+
+def _confirming(fields: Mapping[bytes, bytes]) -> tuple[Confirming, ...]:
+    prefix = _CONFIRMING_OF.encode()
+    found = [_CONFIRMING.validate_json(raw) for name, raw in fields.items() if raw and name.startswith(prefix)]
+    return tuple(sorted(found, key=lambda each: (each.until_ms, each.by)))
 
 
 def _told(fields: Mapping[bytes, bytes]) -> tuple[tuple[str, bool], ...]:

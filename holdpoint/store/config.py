@@ -5,29 +5,43 @@ Every change is one script: value, revision and event together. Processes look a
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import orjson
+from pydantic import TypeAdapter
 
+from holdpoint import key_life
+from holdpoint.apikey import NewKey
 from holdpoint.clock import Clock
 from holdpoint.errors import Conflict, NotFound
+from holdpoint.key_life import KeyRotation
 from holdpoint.model import EventKind, KeyRecord, Route
 from holdpoint.store import codec, events, keys
 from holdpoint.store.client import Argument, Client, Script
 
 _PUSH = Script("push_policy")
 _CONFIGURE = Script("configure")
+_ROTATE = Script("rotate_key")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPolicy:
-    """One version of the policy document."""
+    """One version of the policy document, and who wrote it; ``confirmed_by`` where a second admin had to.
+
+    ``aliases`` are other principals of both.
+    """
 
     version: int
     text: str
     by: str
     at_ms: int
     note: str
+    confirmed_by: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+_STORED_POLICY = TypeAdapter(StoredPolicy)
 
 
 class Config:
@@ -41,10 +55,14 @@ class Config:
         """Grows with every change of policy, keys or routes."""
         return int(await self._client.command("GET", keys.REVISION) or 0)
 
+    async def policy_number(self) -> int:
+        """The version of the policy in force; 0 where there is none."""
+        return int(await self._client.command("GET", keys.POLICY_HEAD) or 0)
+
     async def policy(self) -> StoredPolicy | None:
         """The policy in force."""
-        head = await self._client.command("GET", keys.POLICY_HEAD)
-        return await self.policy_version(int(head)) if head else None
+        head = await self.policy_number()
+        return await self.policy_version(head) if head else None
 
     async def policy_version(self, version: int) -> StoredPolicy:
         """One version.
@@ -55,21 +73,25 @@ class Config:
         raw = await self._client.command("HGET", keys.POLICY_VERSIONS, version)
         if raw is None:
             raise NotFound(f"there is no version {version} of the policy")
-        return StoredPolicy(version=version, **orjson.loads(raw))
+        return _STORED_POLICY.validate_python({**orjson.loads(raw), "version": version})
 
     async def policy_history(self, limit: int = 50) -> list[StoredPolicy]:
         """The newest versions, newest first."""
-        head = int(await self._client.command("GET", keys.POLICY_HEAD) or 0)
+        head = await self.policy_number()
         return [await self.policy_version(version) for version in range(head, max(head - limit, 0), -1)]
 
-    async def push_policy(self, text: str, *, expect: int, by: str, note: str = "") -> int:
+    async def push_policy(
+        self, text: str, *, expect: int, by: str, note: str = "", aliases: Collection[str] = ()
+    ) -> int:  # fmt: skip
         """Put ``text`` (already validated) in force if the head is ``expect`` (0: none yet). Returns its version.
+
+        ``aliases`` are other principals of ``by``.
 
         Raises:
             Conflict: the head is another one.
         """
         now = self._clock()
-        value = codec.to_json({"text": text, "by": by, "at_ms": now, "note": note})
+        value = version_json(text=text, by=by, at_ms=now, note=note, aliases=aliases)
         data = events.policy_pushed(by=by, note=note, text=text, after=expect)
         word, number = await self._client.script(
             _PUSH, [keys.REVISION, keys.POLICY_HEAD, keys.POLICY_VERSIONS, keys.EVENTS], [now, expect, value, data]
@@ -94,6 +116,35 @@ class Config:
             EventKind.KEY_CREATED, record.id, events.key_changed(record, by=by),
         )  # fmt: skip
 
+    async def rotate_key(
+        self, key_id: str, new: NewKey, *, overlap_ms: int, life_ms: int | None = None, by: str
+    ) -> KeyRotation:
+        """Put ``new`` beside a key, with the same rights, and end the old one after ``overlap_ms``; never later than before.
+
+        ``life_ms`` is how long the new one lives; None: as long as the old one was made for, or `USUAL_LIFE_MS` after one
+        without end.
+
+        Raises:
+            NotFound: there is no such key.
+            Conflict: it is revoked, has expired or was rotated already; or it was changed at the same moment.
+        """
+        seen = await self._seen_key(key_id)
+        rotation = key_life.rotated(
+            codec.load_key(seen), new, now_ms=self._clock(), overlap_ms=overlap_ms, life_ms=life_ms
+        )
+        old, successor = rotation.old, rotation.new
+        answer = await self._client.script(
+            _ROTATE,
+            [keys.REVISION, keys.API_KEYS, keys.EVENTS],
+            [
+                successor.created_ms, old.id, seen, codec.key_json(old), EventKind.KEY_ROTATED, events.key_changed(old, by=by),
+                successor.id, codec.key_json(successor), EventKind.KEY_CREATED, events.key_changed(successor, by=by),
+            ],
+        )  # fmt: skip
+        if answer != b"ok":
+            raise Conflict("somebody else changed the key at the same moment")
+        return rotation
+
     async def revoke_key(self, key_id: str, *, by: str) -> KeyRecord:
         """End a key, for good; every process knows within a second. A revoked key is returned as it is.
 
@@ -101,9 +152,7 @@ class Config:
             NotFound: there is no such key.
             Conflict: it was changed at the same moment.
         """
-        raw = await self._client.command("HGET", keys.API_KEYS, key_id)
-        if raw is None:
-            raise NotFound(f"there is no key {key_id!r}")
+        raw = await self._seen_key(key_id)
         record = codec.load_key(raw)
         if record.revoked_ms is not None:
             return record
@@ -113,6 +162,12 @@ class Config:
             EventKind.KEY_REVOKED, key_id, events.key_changed(revoked, by=by),
         )  # fmt: skip
         return revoked
+
+    async def _seen_key(self, key_id: str) -> bytes:
+        raw: bytes | None = await self._client.command("HGET", keys.API_KEYS, key_id)
+        if raw is None:
+            raise NotFound(f"there is no key {key_id!r}")
+        return raw
 
     async def routes(self) -> list[Route]:
         """The routes that were added by command; the policy's own are in the policy."""
@@ -146,6 +201,15 @@ class Config:
         await configure(
             self._client, key, field, seen, value, now_ms=self._clock(), kind=kind, subject=subject, data=data
         )
+
+
+def version_json(
+    *, text: str, by: str, at_ms: int, note: str, aliases: Collection[str], confirmed_by: str = ""
+) -> bytes:
+    """One version of the policy as it is stored; without what is empty, which older versions do not know."""
+    more = {"confirmed_by": confirmed_by, "aliases": sorted(aliases)}
+    known = {name: value for name, value in more.items() if value}
+    return codec.to_json({"text": text, "by": by, "at_ms": at_ms, "note": note, **known})
 
 
 async def configure(

@@ -9,13 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from holdpoint.model import Claim, Decision, Evaluation, EventKind, KeyRecord, Outcome, Query, Question, Requester
+from holdpoint.absence import Absence
+from holdpoint.linked import Link
+from holdpoint.model import (
+    Claim,
+    Confirming,
+    Decision,
+    Evaluation,
+    EventKind,
+    KeyRecord,
+    Outcome,
+    Query,
+    Question,
+    Requester,
+)
 from holdpoint.standing import BrokenGlass, Change, Grant
 from holdpoint.store.codec import Draft, to_json
+
+if TYPE_CHECKING:
+    from holdpoint.store.sessions import Session  # sessions.py writes these events
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +93,15 @@ def unclaimed(claim: Claim | None, *, by: str) -> bytes:
     return _members({"claim": claim, "by": by})
 
 
+def confirming(confirming: Confirming, *, channel: str, digest: str, edits: Sequence[str]) -> bytes:
+    """An approval from ``channel`` that does not count yet: of the text with ``digest``, with ``edits`` (paths)."""
+    return _members({"confirming": confirming, "channel": channel, "shown": digest, "edits": edits})
+
+
+def unconfirmed(lapsed: Sequence[Confirming]) -> bytes:
+    return _members({"lapsed": lapsed})
+
+
 def asked(question: Question, *, pauses: bool) -> bytes:
     """``pauses``: the clock stands until the answer."""
     return _members({"question": question, "pauses": pauses})
@@ -129,10 +154,13 @@ def request_entry(
     reason: str = "",
     grant: str = "",
     hold: str = "",
+    limit: str = "",
+    times: int = 1,
 ) -> Entry:
     """``request.allowed``, ``request.blocked`` or ``request.refused``. ``query`` is None for what was not understood.
 
-    ``grant`` is the one that let it pass, empty where the policy itself did; ``hold`` the hold that it came back to.
+    ``grant`` is the one that let it pass, empty where the policy itself did; ``hold`` the hold that it came back to;
+    ``limit`` the limit that refused it, and ``times`` requests like it.
     """
     data: dict[str, Any] = {
         "request": request,
@@ -150,6 +178,8 @@ def request_entry(
         data["grant"] = grant
     if hold:
         data["hold"] = hold
+    if limit:
+        data["limit"], data["times"] = limit, times
     if query is not None:
         data["model"] = query.model
         data["stream"] = query.stream
@@ -195,6 +225,10 @@ def key_changed(record: KeyRecord, *, by: str) -> bytes:
             "owner": record.owner,
             "expires_ms": record.expires_ms,
             "revoked_ms": record.revoked_ms,
+            "connections": record.connections,
+            "networks": record.networks,
+            "replaces": record.replaces,
+            "replaced_by": record.replaced_by,
         }
     )
 
@@ -218,6 +252,16 @@ def traffic_resumed(connection: str, *, by: str) -> bytes:
     return to_json({"connection": connection, "by": by})
 
 
+def absence_began(absence: Absence) -> bytes:
+    """All of it: from now on the delegate may decide what the absent person may."""
+    return to_json(absence)
+
+
+def absence_ended(absence: Absence, *, by: str) -> bytes:
+    """``by`` is "policy" where the time was over."""
+    return to_json({"principal": absence.principal, "delegate": absence.delegate, "by": by})
+
+
 def glass_reviewed(glass: BrokenGlass) -> bytes:
     return to_json({"hold": glass.hold, "by": glass.reviewed_by, "broken_by": glass.by, "reason": glass.reason})
 
@@ -236,6 +280,43 @@ def change_ended(change: Change, *, by: str) -> bytes:
     return to_json({"change": change.id, "kind": change.kind, "proposed_by": change.by, "by": by})
 
 
+def session_opened(session: Session) -> bytes:
+    """Who signed in to the web inbox, how, and until when. Never with what its cookie, key or tokens are."""
+    return to_json(_session(session) | {"ends_ms": session.ends_ms, "address": session.address})
+
+
+def session_ended(session: Session, *, by: str, reason: str) -> bytes:
+    """``by`` is who ended it, or "policy" where the right was lost. One that only ran out has no such event."""
+    return to_json(_session(session) | {"by": by, "reason": reason})
+
+
+def _session(session: Session) -> dict[str, Any]:
+    person = session.person
+    return {
+        "session": session.id,
+        "principal": session.principal,
+        "method": person.method if person else "key",
+        "issuer": person.issuer if person else "",
+        "auth_ms": person.auth_ms if person else None,
+    }
+
+
 def app_changed(*, platform: str, place: str, name: str, scopes: Sequence[str], by: str) -> bytes:
     """An installation of the app, or its end. Never with the token."""
     return to_json({"platform": platform, "place": place, "name": name, "scopes": scopes, "by": by})
+
+
+def link_changed(link: Link, *, by: str) -> bytes:
+    """The link as it is after the change, or was before it was removed, and who changed it."""
+    return to_json({"link": link, "by": by})
+
+
+def passkey_invited(*, principal: str, by: str) -> bytes:
+    """Never with the invitation's secret."""
+    return to_json({"principal": principal, "by": by})
+
+
+def passkey_changed(*, principal: str, credential: str, name: str, invited_by: str = "") -> bytes:
+    """A passkey was added (``invited_by`` whom, or by a fresh sign-in), removed, or refused."""
+    data = {"principal": principal, "credential": credential, "name": name}
+    return to_json(data | {"invited_by": invited_by} if invited_by else data)

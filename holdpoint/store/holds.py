@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from holdpoint.clock import Clock
-from holdpoint.errors import Conflict, NotFound
+from holdpoint.errors import Conflict, NotFound, OverLimit
 from holdpoint.lifecycle import deadline_after_escalation, deadline_at, pending_due_ms
 from holdpoint.model import Decision, DecisionKind, EventKind, Hold, Outcome, Similar, State
 from holdpoint.standing import BrokenGlass
@@ -20,6 +20,7 @@ from holdpoint.store import codec, events, keys
 from holdpoint.store.client import Argument, Client, Script, as_dict
 from holdpoint.store.codec import Draft, StoredResponse
 from holdpoint.store.gateways import Gateways
+from holdpoint.store.limits import UNLIMITED, Allowance, Limits
 from holdpoint.store.reading import HoldReader
 
 TIMER = "timer"  # the channel of a decision that the deadline itself makes
@@ -27,7 +28,7 @@ GLASS_WITHIN_MS = 300_000  # an approval for an emergency is not one for later
 
 _WHY = {b"late": "the deadline has passed", b"state": "the hold is in another state"}
 
-_HOLD = Script("hold")
+_HOLD = Script("hold", "_window")
 _ATTACH = Script("attach")
 _LEAVE = Script("leave")
 _MAKE_ASYNCHRONOUS = Script("make_asynchronous")
@@ -55,15 +56,21 @@ class Lifetimes:
 class Holds(HoldReader):
     """All that can happen to a hold. Every method raises `StoreUnavailable` when Redis cannot do it."""
 
-    def __init__(self, client: Client, *, clock: Clock, lifetimes: Lifetimes, gateways: Gateways) -> None:
+    def __init__(
+        self, client: Client, *, clock: Clock, lifetimes: Lifetimes, gateways: Gateways, limits: Limits
+    ) -> None:
         super().__init__(client, clock=clock, gateways=gateways)
         self._lifetimes = lifetimes
+        self._limits = limits
 
-    async def hold(self, draft: Draft, *, gateway: str, idempotency_key: str | None) -> Hold:
+    async def hold(
+        self, draft: Draft, *, gateway: str, idempotency_key: str | None, allowance: Allowance = UNLIMITED
+    ) -> Hold:
         """Create a hold. ``gateway`` waits for it, unless the draft is asynchronous.
 
         Raises:
             Conflict: the Idempotency-Key came to stand for another hold meanwhile; find it.
+            OverLimit: one of the budgets of ``allowance`` has no room for it.
         """
         now = self._clock()
         hold_id = _new_id(now)
@@ -84,14 +91,18 @@ class Holds(HoldReader):
         }
         new = codec.load_hold(_as_hash(fields) | {b"rev": b"1", b"state": b"pending"})
         due = pending_due_ms(new)
+        limit_keys, limit_arguments = self._limits.of_hold(allowance)
         answer = await self._client.script(
             _HOLD,
             [keys.hold(hold_id), keys.state(State.PENDING), keys.DUE, keys.EVENTS, keys.same(same),
              keys.idempotency(idem), keys.at(waiter),
-             keys.requests_of(draft.requester.owner or draft.requester.principal)],
+             keys.requests_of(draft.requester.owner or draft.requester.principal),
+             keys.state(State.APPROVED), *limit_keys],
             [hold_id, now, due, self._lifetimes.ttl_ms(deadline - now), int(idempotency_key is not None), int(bool(waiter)),
-             events.hold_created(draft, deadline_ms=deadline), *_pairs(fields)],
+             events.hold_created(draft, deadline_ms=deadline), *limit_arguments, *_pairs(fields)],
         )  # fmt: skip
+        if isinstance(answer, list):
+            raise OverLimit(answer[0] - 1, answer[1])
         if answer != b"ok":
             raise Conflict("the Idempotency-Key stands for another hold")
         return replace(new, due_ms=due)
@@ -143,8 +154,13 @@ class Holds(HoldReader):
         decisions = (*hold.decisions, decision)
         final = state is State.REJECTED
         claim_ends = hold.claim is not None and hold.claim.by == decision.by
+        after = replace(
+            hold,
+            claim=None if claim_ends else hold.claim,
+            confirming=tuple(each for each in hold.confirming if each.by != decision.by),
+        )
         due = {
-            State.PENDING: pending_due_ms(replace(hold, claim=None) if claim_ends else hold),
+            State.PENDING: pending_due_ms(after),
             State.APPROVED: now + (GLASS_WITHIN_MS if decision.glass else self._lifetimes.collect_within_ms),
         }.get(state, "")
         late_from = "" if decision.channel == TIMER else deadline_at(hold, now)
@@ -155,7 +171,8 @@ class Holds(HoldReader):
             [hold.id, now, hold.rev, state, due, codec.decisions_json(decisions), decision.result_digest, body or b"",
              int(bool(hold.waiter)), _decision_event(decision, state), events.decided(decision, body),
              late_from, self._lifetimes.retention_ms if final else "", decision.reason if final else "",
-             int(claim_ends), codec.to_json(_broken(hold, decision)) if decision.glass else ""],
+             int(claim_ends), codec.to_json(_broken(hold, decision)) if decision.glass else "",
+             codec.confirming_field(decision.by)],
         )  # fmt: skip
         return await self.get(hold.id)
 
@@ -296,7 +313,7 @@ def _decision_event(decision: Decision, state: State) -> EventKind:
 
 
 def _broken(hold: Hold, decision: Decision) -> BrokenGlass:
-    return BrokenGlass(hold.id, decision.by, decision.name, decision.reason, decision.at_ms)
+    return BrokenGlass(hold.id, decision.by, decision.name, decision.reason, decision.at_ms, aliases=decision.aliases)
 
 
 def _new_id(now_ms: int) -> str:

@@ -23,9 +23,14 @@ REVISION = _TAG + "revision"  # int: grows with every change below
 POLICY_HEAD = _TAG + "policy:head"  # int: version of the policy in force
 POLICY_VERSIONS = _TAG + "policy:versions"  # hash: version to JSON (text, by, at_ms, note)
 API_KEYS = _TAG + "keys"  # hash: key id to JSON (KeyRecord; holds the SHA-256 of the key, never the key)
+KEY_USES = _TAG + "keys:used"  # hash: key id to when it was last used (ms), to the minute. As many entries as API_KEYS
 CHANGES = _TAG + "changes"  # hash: change id to JSON (Change); waits for a second admin. Entries leave with their end
 ROUTES = _TAG + "routes"  # hash: "group\tchannel" to JSON (by, at_ms); routes that were added by command
 GRANTS = _TAG + "grants"  # hash: grant id to JSON (Grant). Entries leave a retention time after they have ended
+LINKS = _TAG + "links"  # hash: "slack:U0123" to JSON (Link), void ones too. Entries leave when they are unlinked
+ABSENCES = (
+    _TAG + "absences"
+)  # hash: principal to JSON (Absence). Entries leave with the return, or once they have lapsed
 PAUSES = _TAG + "pauses"  # hash: connection ("*": all of them) to JSON (Pause). Entries leave with the resumption
 
 INSTALLATIONS = (
@@ -35,8 +40,14 @@ INSTALLATIONS = (
 CONVERSATIONS = _TAG + "conversations"  # hash: "teams:<id>" to JSON (Conversation). Leaves with the app
 CONVERSATIONS_OF = _TAG + "conversations:of"  # hash: "teams:<principal>" to the id of the conversation with that person
 
+PASSKEY_OWNERS = (
+    _TAG + "passkeys:owners"
+)  # hash: credential id to principal, so that it is nobody else's. No TTL: as `passkeys`
+
 # Reviews of what was done in haste. No TTL: entries leave a retention time after they were reviewed, not before.
 GLASS = _TAG + "glass"  # hash: hold id to JSON (BrokenGlass)
+
+LIMITED = _TAG + "limited"  # zset: budget (JSON) by the time (ms) at which it was used last. TTL: a day from the last
 
 # Cards. No TTL.
 QUIET = _TAG + "quiet"  # hash: principal to how much of their own requests they want to hear of
@@ -104,6 +115,31 @@ def confirmation(token: str) -> str:
     return f"{_TAG}confirm:{token}"
 
 
+def step_up(token: str) -> str:
+    """string: JSON of one approval that waits to be confirmed (stepups.py). TTL: ten minutes from the click."""
+    return f"{_TAG}stepup:{token}"
+
+
+def step_up_of(hold_id: str, principal: str) -> str:
+    """string: the token of what one person has last approved of a hold, and has to confirm. TTL as `step_up`."""
+    return f"{_TAG}stepup:of:{hold_id}:{principal}"
+
+
+def passkeys(principal: str) -> str:
+    """hash: credential id to JSON (Passkey) of one person. No TTL: entries leave when the person removes them."""
+    return f"{_TAG}passkeys:{principal}"
+
+
+def passkey_invitation(digest: str) -> str:
+    """string: JSON (Invitation), by the SHA-256 of its secret. TTL: one day."""
+    return f"{_TAG}passkey:invitation:{digest}"
+
+
+def challenge(digest: str) -> str:
+    """string: JSON of what a passkey is asked to sign, and by whom, by its SHA-256. TTL: five minutes."""
+    return f"{_TAG}challenge:{digest}"
+
+
 def lease(name: str) -> str:
     """string: who does this work now. TTL: the lease's own."""
     return f"{_TAG}lease:{name}"
@@ -112,6 +148,31 @@ def lease(name: str) -> str:
 def session(digest: str) -> str:
     """string: JSON of one signed-in browser, by the SHA-256 of its cookie. TTL: the session's own, from sign-in."""
     return f"{_TAG}session:{digest}"
+
+
+def sessions_of(person: str) -> str:
+    """zset: the open sessions of one person, digests by their end (ms). TTL: up to the last end."""
+    return f"{_TAG}sessions:{person}"
+
+
+def session_check(session_id: str) -> str:
+    """string: somebody asks the provider about a session's person. TTL: 20 seconds; gone with a good answer."""
+    return f"{_TAG}session:check:{session_id}"
+
+
+def signing_in(digest: str) -> str:
+    """string: JSON of a sign-in that was begun (signing_in.py), by the SHA-256 of its state. TTL: ten minutes."""
+    return f"{_TAG}signing-in:{digest}"
+
+
+def arrived(digest: str) -> str:
+    """string: JSON of who was signed in elsewhere (signing_in.py), by the SHA-256 of the ticket. TTL: one minute."""
+    return f"{_TAG}arrived:{digest}"
+
+
+def signing_in_from(address: str) -> str:
+    """int: sign-ins that were begun from one address. TTL: one minute from the first."""
+    return f"{_TAG}signing-in:from:{address}"
 
 
 def sign_in_failures(address: str) -> str:
@@ -147,3 +208,23 @@ def installing(digest: str) -> str:
 def seen(kind: str, delivery: str) -> str:
     """string: a delivery of a platform that was handled. TTL: one hour."""
     return f"{_TAG}seen:{kind}:{delivery}"
+
+
+def linking(digest: str) -> str:
+    """string: JSON of the chat account that a one-time link is for, by the link's SHA-256. TTL: ten minutes."""
+    return f"{_TAG}linking:{digest}"
+
+
+def link_code(account: str) -> str:
+    """hash: what a code would bind a chat account to, the code's digest, wrong tries. TTL: five minutes."""
+    return f"{_TAG}linking:code:{account}"
+
+
+def window(digest: str) -> str:
+    """hash: what was spent of one budget, by slot (lua/_window.lua). TTL: a window and a slot from the last use."""
+    return f"{_TAG}window:{digest}"
+
+
+def open_holds(digest: str) -> str:
+    """zset: holds of one budget that were open when last looked at, by creation time (ms). TTL: 30 days beyond theirs."""
+    return f"{_TAG}open:{digest}"

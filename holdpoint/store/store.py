@@ -1,8 +1,8 @@
 """The store: one door to everything that the processes share in Redis.
 
-``holds`` what waits · ``talk`` what people say about it · ``outbox`` what happened · ``gateways`` who waits · ``config`` policy, keys, routes · ``grants``,
+``holds`` what waits · ``talk`` what people say about it · ``outbox`` what happened · ``gateways`` who waits · ``config`` policy, keys, routes · ``key_use`` when keys were used · ``grants``,
 ``pauses``, ``glass`` what people put in force beside the policy · ``cards``
-where cards stand · ``bundles`` cards for several holds · ``quiet`` who wants to hear what · ``leases`` who does what. Each change of a hold is one Lua script (``lua/``).
+where cards stand · ``bundles`` cards for several holds · ``quiet`` who wants to hear what · ``links`` whose chat accounts are whose · ``limits`` how much was used · ``leases`` who does what · ``stepups`` approvals that wait to be confirmed · ``passkeys`` with what. Each change of a hold is one Lua script (``lua/``).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Self
 
 from holdpoint.clock import Clock
 from holdpoint.settings import Settings
+from holdpoint.store.absences import Absences
 from holdpoint.store.bundles import Bundles
 from holdpoint.store.cards import Cards
 from holdpoint.store.changes import Changes
@@ -23,12 +24,18 @@ from holdpoint.store.glass import Glass
 from holdpoint.store.grants import Grants
 from holdpoint.store.holds import Holds, Lifetimes
 from holdpoint.store.installations import Installations
+from holdpoint.store.key_use import KeyUse
 from holdpoint.store.leases import Leases
+from holdpoint.store.limits import Limits
+from holdpoint.store.links import Links
 from holdpoint.store.outbox import Outbox
+from holdpoint.store.passkeys import Passkeys
 from holdpoint.store.pauses import Pauses
 from holdpoint.store.quiet import QuietSettings
 from holdpoint.store.seen import Seen
 from holdpoint.store.sessions import Sessions
+from holdpoint.store.signing_in import SigningIn
+from holdpoint.store.stepups import StepUps
 from holdpoint.store.talk import Talk
 
 _DAY_MS = 86_400_000
@@ -38,23 +45,32 @@ _HOUR_MS = 3_600_000
 class Store:
     """Open with `Store.open`, close with `aclose`."""
 
-    def __init__(self, client: Client, *, clock: Clock, lifetimes: Lifetimes) -> None:
+    def __init__(
+        self, client: Client, *, clock: Clock, lifetimes: Lifetimes, limits_clock: Clock | None = None
+    ) -> None:
         self._client = client
         self.gateways = Gateways(client, clock=clock)
-        self.holds = Holds(client, clock=clock, lifetimes=lifetimes, gateways=self.gateways)
+        self.limits = Limits(client, clock=limits_clock)
+        self.holds = Holds(client, clock=clock, lifetimes=lifetimes, gateways=self.gateways, limits=self.limits)
         self.outbox = Outbox(client)
         self.talk = Talk(client, clock=clock, lifetimes=lifetimes, outbox=self.outbox)
         self.config = Config(client, clock=clock)
+        self.key_use = KeyUse(client)
         self.changes = Changes(client, clock=clock)
         self.confirmations = Confirmations(client)
         self.grants = Grants(client, clock=clock, retention_ms=lifetimes.retention_ms)
+        self.links = Links(client, clock=clock)
         self.pauses = Pauses(client, clock=clock)
+        self.absences = Absences(client, clock=clock)
         self.glass = Glass(client, clock=clock, retention_ms=lifetimes.retention_ms)
         self.cards = Cards(client, clock=clock)
         self.bundles = Bundles(client, clock=clock)
         self.quiet = QuietSettings(client)
         self.leases = Leases(client)
         self.sessions = Sessions(client, clock=clock)
+        self.signing_in = SigningIn(client)
+        self.stepups = StepUps(client, clock=clock)
+        self.passkeys = Passkeys(client, clock=clock)
         self.installations = Installations(client, clock=clock)
         self.conversations = Conversations(client)
         self.seen = Seen(client)

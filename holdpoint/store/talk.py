@@ -96,6 +96,13 @@ class Talk:
         extra = events.reminded(deadline_ms=after.deadline_ms)
         return await self._write(after, EventKind.HOLD_REMINDED, extra, {"reminded_ms": now})
 
+    async def lapse(self, hold: Hold) -> Hold:
+        """Forget whose time to confirm their approval is over. Who approves again is asked again."""
+        over = [each for each in hold.confirming if self._clock() >= each.until_ms]
+        after = replace(hold, confirming=tuple(each for each in hold.confirming if each not in over))
+        fields: dict[str, Argument] = {codec.confirming_field(each.by): "" for each in over}
+        return await self._write(after, EventKind.HOLD_UNCONFIRMED, events.unconfirmed(over), fields)
+
     async def read(self, hold_id: str, *, by: str, digest: str, channel: str) -> None:
         """``by`` has paged through the whole text that has ``digest``. Recorded once.
 

@@ -2,5 +2,7 @@
 
 ::
 
-    token ─ verify (one provider's keys, by keys) ─ claims ─ identity (by the policy's issuers) ─▶ who it is
+    token ─ providers (whose keys) ─ verify (by keys) ─ claims ─ identity (by the policy's issuers) ─▶ who it is
+
+`reading`, `bodies` and `kept` are what fetching anything from such a provider takes.
 """

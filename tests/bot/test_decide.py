@@ -273,7 +273,7 @@ async def test_an_unknown_hold(world: World) -> None:
 async def test_of_many_at_once_one_decision_wins(world: World) -> None:
     hold = await world.hold()
     choices = [(who, kind) for who in (SAM, KIM) for kind in (APPROVE, REJECT)] * 3
-    other = Decider(world.store, world.live, clock=world.clock, metrics=Metrics())  # a second bot
+    other = Decider(world.store, world.live, clock=world.clock, metrics=Metrics(), link_base="")  # a second bot
 
     async def click(number: int, who: str, kind: DecisionKind) -> Hold | DecisionError:
         reviewer = await world.who(who)
@@ -331,7 +331,7 @@ async def test_decisions_are_counted(world: World, clock: MovingClock) -> None:
 async def test_stale_configuration_refuses(store: Store, clock: MovingClock) -> None:
     """A bot that cannot look at the policy does not decide by an old one."""
     live = Live(store, clock=clock)
-    decider = Decider(store, live, clock=clock, metrics=Metrics())
+    decider = Decider(store, live, clock=clock, metrics=Metrics(), link_base="")
     world = await make_world(store, clock)
     hold = await world.hold()
     reviewer = await world.who(SAM)

@@ -15,7 +15,7 @@ class People:
         self.users = users
         self.asked = 0
 
-    async def look_up(self, user_id: str) -> PlatformUser | None:
+    async def look_up(self, user_id: str, *, fresh: bool = False) -> PlatformUser | None:
         self.asked += 1
         return self.users.get(user_id)
 

@@ -270,7 +270,7 @@ async def test_a_lost_redis_is_said_and_the_same_call_completes_it(redis_server:
     world = World(store, live, now_ms, Metrics())
     await world.add_key(SAM)
     hold, sam = await held(world), await world.who(SAM)
-    grants = Grants(store, live, Decider(store, live, clock=now_ms, metrics=Metrics()), clock=now_ms)
+    grants = Grants(store, live, Decider(store, live, clock=now_ms, metrics=Metrics(), link_base=""), clock=now_ms)
     asked: dict[str, Any] = {"digest": hold.digest, "scope": REQUESTER, "uses": 1, "age_ms": HOUR}
     redis_server.kill()
     with pytest.raises(StoreUnavailable):

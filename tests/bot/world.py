@@ -87,7 +87,7 @@ class World:
 
     @property
     def decider(self) -> Decider:
-        return Decider(self.store, self.live, clock=self.clock, metrics=self.metrics)
+        return Decider(self.store, self.live, clock=self.clock, metrics=self.metrics, link_base="http://localhost")
 
     @property
     def directory(self) -> Directory:
@@ -178,7 +178,7 @@ class Site:
 
 
 def settings_for(redis_url: str, folder: Path, **changes: Any) -> Settings:
-    return Settings(redis_url=redis_url, data=folder, bot_port=0, **changes)
+    return Settings(**{"redis_url": redis_url, "data": folder, "bot_port": 0, **changes})
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from holdpoint.clock import now_ms
+from holdpoint.linked import Link
 from holdpoint.model import EventKind, GrantScope, State
 from holdpoint.standing import Grant
 from tests.gateway.model import Model
@@ -101,6 +102,20 @@ async def test_what_a_grant_does_not_cover_is_held(
         assert await status(world, prompt) == 202
         assert not model.received
         assert [each.used for each in await world.store.grants.all()] == [0]
+
+
+@pytest.mark.promise(5)
+async def test_who_made_a_grant_and_was_linked_to_the_requester_since_is_not_covered(
+    redis_url: str, model: Model
+) -> None:
+    for_all = make_grant(by="dana@chat.example", scope=GrantScope.GROUP, subject="contractors")
+    async with standing_world(redis_url, model.url, grants=[for_all]) as world:
+        assert await status(world) == 200
+        link = Link("slack", "T1", "U1", DANA, "dana@chat.example", "Dana", now_ms(), "key 1")
+        await world.store.links.make(link)
+        await until_live(world)
+        assert await status(world) == 202
+        assert [each.used for each in await world.store.grants.all()] == [1]
 
 
 COVERED: list[tuple[str, dict[str, Any], str]] = [

@@ -350,6 +350,12 @@ async def test_an_sdk_that_times_out_and_retries_comes_back_to_its_hold(world: W
     assert len(model.received) == 1
 
 
+@pytest.mark.parametrize("count", ["9" * 5_000, "0" * 5_000, "-1", "1e3", "\u00b2", ""])
+async def test_an_odd_count_of_retries_is_no_error(count: str, world: World) -> None:
+    async with world.chat(headers={"x-stainless-retry-count": count, "Prefer": "respond-async"}) as answer:
+        assert answer.status == 202
+
+
 @pytest.mark.promise(3)
 @pytest.mark.parametrize("state", ["approved", "completed", "rejected", "expired", "cancelled", "failed"])
 async def test_a_retry_finds_its_hold_in_any_state(state: str, world: World, model: Model) -> None:

@@ -6,6 +6,7 @@
 --      10 event kind 11 extra members 12 the deadline of this rev ('' when the deadline itself decides)
 --      13 ttl_ms ('' unless final) 14 why it was closed ('' unless final) 15 '1' when the claim ends with it
 --      16 what stands in glass until it is reviewed (JSON; '' unless the glass is broken)
+--      17 the hold's field that says that who decides has yet to confirm an approval
 -- Returns 'ok', 'moved' (another rev), 'state' (not pending) or 'late' (the deadline has passed).
 local id, now, to = ARGV[1], ARGV[2], ARGV[4]
 local h = redis.call('HMGET', KEYS[1], 'state', 'rev')
@@ -28,6 +29,7 @@ end
 if ARGV[15] == '1' then
   redis.call('HSET', KEYS[1], 'claim', '')
 end
+redis.call('HDEL', KEYS[1], ARGV[17])
 if to == 'pending' then
   redis.call('HINCRBY', KEYS[1], 'rev', 1)
   redis.call('HSET', KEYS[1], 'due_ms', ARGV[5])

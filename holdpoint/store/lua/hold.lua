@@ -1,17 +1,70 @@
--- Create a hold in state pending, with its event.
+-- Create a hold in state pending, with its event, where the limits on holds have room for it.
 -- KEYS 1 hold (hash) 2 state:pending (zset) 3 due (zset) 4 events (stream) 5 same (zset) 6 idem (string) 7 at (set)
 --      8 of (zset; TTL as the hold): the newest 50 holds of the person who answers for the request
+--      9 state:approved (zset) 10 limited (zset; see take.lua) 11… one for each budget: open (zset: hold by creation time,
+--      TTL 30 days beyond the hold's, which may be prolonged) or window (hash; see _window.lua)
 -- ARGV 1 id 2 now_ms 3 due_ms 4 ttl_ms 5 '1' when the request has an Idempotency-Key 6 '1' when somebody waits
---      7 extra members of the event 8… field, value, … of the hold
--- Returns 'ok', or 'taken' when the Idempotency-Key stands for another hold by now.
-local id, now, due, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-if ARGV[5] == '1' then
-  if not redis.call('SET', KEYS[6], id, 'NX', 'PX', ttl) then
-    return 'taken'
+--      7 extra members of the event 8 now_ms for windows ('': Redis' own clock) 9 number of budgets
+--      then for each budget: 'open', 'window', or 'back' for a window that the request has spent of and gets it back when
+--      it is not held; most, or what it gets back; slot_ms of a window, or when to ask again; member of limited
+--      then field, value, … of the hold
+-- A hold is open while it is pending or approved: the indexes of these states are asked, so that none is counted too many.
+-- Returns 'ok', 'taken' when the Idempotency-Key stands for another hold by now, or the place of the budget that has no
+-- room, and ms until it has (of what nobody knows: when to ask again).
+local id, now, due, ttl, budgets = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[9])
+if ARGV[5] == '1' and redis.call('EXISTS', KEYS[6]) == 1 then
+  return 'taken'
+end
+local time, refusing, longest, windows = budgets > 0 and clock(ARGV[8]), 0, 0, {}
+local function refuse(place, wait)
+  if wait > longest then
+    refusing, longest = place, wait
   end
 end
+for i = 1, budgets do
+  local key, at = KEYS[10 + i], 6 + 4 * i
+  local kind, most, span = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  if kind ~= 'open' then
+    windows[i] = opened(key, time, span)
+    if kind == 'window' and windows[i].sum + 1 > most then
+      refuse(i, room_in(windows[i], time, 1, most))
+    end
+  elseif redis.call('ZCARD', key) >= most then
+    for _, each in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+      if not redis.call('ZSCORE', KEYS[2], each) and not redis.call('ZSCORE', KEYS[9], each) then
+        redis.call('ZREM', key, each)
+      end
+    end
+    if redis.call('ZCARD', key) >= most then
+      refuse(i, span)
+    end
+  end
+end
+for i = 1, budgets do
+  local key, at = KEYS[10 + i], 6 + 4 * i
+  if refusing == 0 and ARGV[at] == 'window' then
+    spend(windows[i], 1)
+  elseif refusing == 0 and ARGV[at] == 'open' then
+    redis.call('ZADD', key, now, id)
+    redis.call('PEXPIRE', key, ttl + 2592000000)
+  elseif refusing > 0 and ARGV[at] == 'back' then
+    give_back(windows[i], tonumber(ARGV[at + 1]))
+  end
+  if windows[i] then
+    keep(windows[i])
+  end
+  if ARGV[at] ~= 'back' then
+    list(KEYS[10], ARGV[at + 3], time)
+  end
+end
+if refusing > 0 then
+  return { refusing, longest }
+end
+if ARGV[5] == '1' then
+  redis.call('SET', KEYS[6], id, 'PX', ttl)
+end
 local fields = {}
-for i = 8, #ARGV do
+for i = 10 + 4 * budgets, #ARGV do
   fields[#fields + 1] = ARGV[i]
 end
 redis.call('HSET', KEYS[1], unpack(fields))

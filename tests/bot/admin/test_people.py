@@ -10,7 +10,10 @@ from tests.bot.world import World
 async def test_whoami(run: Run) -> None:
     answer = await run("whoami", SAM)
     assert answer.table is not None
-    assert answer.table.rows == (("principal", SAM), ("groups", "security"), ("roles", "reviewer"))
+    assert answer.table.rows == (
+        ("principal", SAM), ("groups", "security"), ("roles", "reviewer"),
+        ("known by", "a sign-in or a Holdpoint key (api)"), ("also known as", "nobody else"),
+    )  # fmt: skip
 
 
 async def test_groups_with_members_roles_and_channels(run: Run) -> None:

@@ -103,11 +103,14 @@ async def test_a_broken_ledger_is_said(run: Run, ledger: Ledger, tmp_path: Path)
 
 async def test_doctor(world: World, run: Run, ledger: Ledger, commands: Commands) -> None:
     well = await run("doctor")
-    assert (well.ok, well.lines) == (True, ("Everything works.",))
+    assert (well.ok, well.lines) == (True, ("1 thing to look at.",))  # the keys of these people
+    assert well.table is not None
+    ((_, part, found, _),) = [row for row in well.table.rows if row[0] != "ok"]
+    assert (part, found[:13]) == ("keys", "never expire:")
     await run("pause all")
     await run("policy mode secrets shadow", confirm=True)
     look = await run("doctor")
-    assert (look.ok, look.lines) == (True, ("2 things to look at.",))
+    assert (look.ok, look.lines) == (True, ("3 things to look at.",))
     assert look.table is not None
     assert ("warn", "rules in shadow", "secrets", "policy mode <rule> enforce") in look.table.rows
 

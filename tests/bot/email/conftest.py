@@ -11,7 +11,9 @@ import pytest
 
 from bot.commands import Commands
 from bot.decide import Decider
+from bot.email import KIND
 from bot.email.app import EmailApp
+from bot.notify import consumer_group
 from holdpoint.clock import Clock, now_ms
 from holdpoint.live import Live
 from holdpoint.metrics import Metrics
@@ -63,7 +65,7 @@ class World:
     def app(self) -> EmailApp:
         """One that is not started: its drawer draws when it is told to."""
         settings, metrics = self.settings(), Metrics()
-        decider = Decider(self.store, self.live, clock=self.clock, metrics=metrics)
+        decider = Decider(self.store, self.live, clock=self.clock, metrics=metrics, link_base=settings.link_base)
         commands = Commands(
             self.store, self.live, clock=self.clock, link_base=settings.link_base, decider=decider, metrics=metrics
         )
@@ -87,6 +89,14 @@ class World:
         """All mails to this address, once there are so many."""
         await wait_until(lambda: len(self.mails(to)) >= count, f"{count} mails to {to} are there", seconds=15)
         return self.mails(to)
+
+    async def noted(self) -> None:
+        """Return once everything that has happened was dealt with."""
+
+        async def done() -> bool:
+            return await self.store.outbox.lag("events", group=consumer_group(KIND)) == 0
+
+        await wait_until(done, "every event is acknowledged", seconds=15)
 
     async def close(self) -> None:
         for app in self.apps:

@@ -142,6 +142,7 @@ async def test_two_bots_send_each_mail_once(world: World) -> None:
     await world.mailed(1)
     await world.store.holds.decide(hold, make_decision(hold), state=State.APPROVED, body=None)
     await world.mailed(2)
+    await world.noted()  # a mail that nobody has noted is sent again, with the same Message-ID
     leader = next(app for app in world.apps if app.notifier.leading)
     await leader.stop()
     world.apps.remove(leader)

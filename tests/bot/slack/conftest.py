@@ -94,10 +94,10 @@ class World:
             SLACK_API_URL=self.slack.url, **self.settings,
         )  # fmt: skip
         metrics = Metrics()
-        decider = Decider(self.store, self.live, clock=self.clock, metrics=metrics)
+        decider = Decider(self.store, self.live, clock=self.clock, metrics=metrics, link_base=settings.link_base)
         app = SlackApp(
             settings, self.store, self.live,
-            directory=Directory(self.live, clock=self.clock),
+            directory=Directory(self.live, clock=self.clock, links=self.store.links),
             decider=decider,
             commands=Commands(
                 self.store, self.live, clock=self.clock, link_base=settings.link_base, decider=decider, metrics=metrics

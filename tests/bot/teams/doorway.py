@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,6 +109,7 @@ class Reached:
     clicks: list[Click] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    gone: list[tuple[str, ...]] = field(default_factory=list)
     welcomed: list[Activity] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     on_click: Callable[[Click], Awaitable[Reaction]] | None = None
@@ -138,6 +139,9 @@ class Reached:
     async def forget(self, conversation: str) -> None:
         self.forgotten.append(conversation)
 
+    async def left(self, conversation: str, members: Sequence[str]) -> None:
+        self.gone.append((conversation, *members))
+
     async def welcome(self, arrived: Activity) -> None:
         self.welcomed.append(arrived)
 
@@ -148,7 +152,9 @@ class Reached:
 
     @property
     def handlers(self) -> Handlers:
-        return Handlers(self.act, self.open, self.open, self.command, self.learn, self.forget, self.welcome, self.tell)
+        return Handlers(
+            self.act, self.open, self.open, self.command, self.learn, self.forget, self.left, self.welcome, self.tell
+        )
 
 
 class Doorway:

@@ -12,8 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from bot.teams import openid
-from bot.teams.openid import FAILED_EVERY_MS, KEEP_MS, RENEW_AFTER_MS, UNKNOWN_EVERY_MS, NoKeys, SigningKeys, is_safe
-from holdpoint.errors import ConfigurationError
+from bot.teams.openid import FAILED_EVERY_MS, KEEP_MS, RENEW_AFTER_MS, UNKNOWN_EVERY_MS, NoKeys, SigningKeys
+from holdpoint.errors import ConfigurationError, ProviderUnavailable
+from holdpoint.tokens.reading import MOST_BYTES, keys_url
+from holdpoint.urls import is_safe
 from tests.bot.teams.key_server import KeyServer
 from tests.conftest import MovingClock
 from tests.fakes.teams.keys import SigningKey
@@ -175,7 +177,7 @@ async def test_a_clock_that_was_set_back_makes_us_look_again(
     [
         500, 404, 204, b"", b"<html>", b'{"keys": [', b"[" * 5_000, b"[]", b"null", b'"x"', b"\xff", {},
         {"jwks_uri": 5}, {"jwks_uri": ""}, {"jwks_uri": "ftp://127.0.0.1/"}, {"jwks_uri": "http://192.0.2.1/keys"},
-        {"jwks_uri": "https://[bad"}, {"jwks_uri": "http://127.0.0.1:1/keys"}, b" " * (openid.MOST_BYTES + 1),
+        {"jwks_uri": "https://[bad"}, {"jwks_uri": "http://127.0.0.1:1/keys"}, b" " * (MOST_BYTES + 1),
         302,
     ],
     ids=lambda answer: repr(answer)[:40],
@@ -211,7 +213,7 @@ async def test_only_a_success_counts(server: KeyServer, clock: MovingClock, stat
 
 
 async def test_no_more_is_read_than_there_can_be(server: KeyServer, clock: MovingClock) -> None:
-    server.metadata = server.right_metadata | {"padding": "x" * openid.MOST_BYTES}
+    server.metadata = server.right_metadata | {"padding": "x" * MOST_BYTES}
     await _has_no_keys(server, clock)
 
 
@@ -319,5 +321,5 @@ def test_nobody_on_the_way_can_change_what_is_fetched(url: str, *, safe: bool) -
     ],
 )
 def test_keys_are_not_fetched_from_everywhere(found: object, url: str) -> None:
-    with pytest.raises(NoKeys):
-        openid._keys_url({"jwks_uri": found}, url)
+    with pytest.raises(ProviderUnavailable):
+        keys_url({"jwks_uri": found}, url)

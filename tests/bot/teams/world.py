@@ -82,12 +82,12 @@ class World:
         given = {"public_url": "https://holdpoint.test", **self.teams.settings, **self.settings}
         settings = Settings(_env_file=None, **given)
         metrics = Metrics()
-        decider = Decider(self.store, self.live, clock=self.clock, metrics=metrics)
+        decider = Decider(self.store, self.live, clock=self.clock, metrics=metrics, link_base=settings.link_base)
         commands = Commands(
             self.store, self.live, clock=self.clock, link_base=settings.link_base, decider=decider, metrics=metrics
         )
         app = TeamsApp(
-            settings, self.store, self.live, directory=Directory(self.live, clock=self.clock), decider=decider,
+            settings, self.store, self.live, directory=Directory(self.live, clock=self.clock, links=self.store.links), decider=decider,
             commands=commands, clock=self.clock, metrics=metrics,
         )  # fmt: skip
         await app.start()

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from holdpoint import apikey
 from holdpoint.model import DecisionKind, EventKind, Hold, PartRole, Requirement, State
 from tests.bot.world import Site, conversation, running_site
 from tests.support.waiting import wait_until
@@ -117,7 +118,7 @@ async def test_a_wrong_key_is_refused(browser: Browser, key: str, said: str) -> 
 
 async def test_too_many_wrong_keys_have_to_wait(browser: Browser) -> None:
     for _ in range(10):
-        await browser.post("/sign-in", {"key": "wrong"})
+        await browser.post("/sign-in", {"key": apikey.create().text})
     await browser.sign_in()
     assert browser.status == 429
 

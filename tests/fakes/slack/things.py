@@ -32,6 +32,7 @@ class User:
     is_restricted: bool = False
     is_ultra_restricted: bool = False
     is_stranger: bool = False
+    tz: str = "UTC"
 
     def as_json(self, *, with_email: bool) -> Json:
         profile: Json = {"real_name": self.name, "display_name": self.name.split()[0].lower()}
@@ -39,7 +40,7 @@ class User:
             profile["email"] = self.email
         body: Json = {
             "id": self.id, "team_id": self.team, "name": self.name.split()[0].lower(), "real_name": self.name,
-            "deleted": self.deleted, "is_bot": self.is_bot, "is_app_user": False, "profile": profile, "tz": "UTC",
+            "deleted": self.deleted, "is_bot": self.is_bot, "is_app_user": False, "profile": profile, "tz": self.tz,
             "is_restricted": self.is_restricted, "is_ultra_restricted": self.is_ultra_restricted,
         }  # fmt: skip
         if self.is_stranger:

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from gateway.transport import Reply, Request
-from gateway.transport.addresses import TrustedProxies
 from gateway.transport.listening import PathSocket, bound, shared
 from gateway.transport.server import Door, HttpServer
 from gateway.transport.tls import TlsFiles, server_context
+from holdpoint.addresses import TrustedProxies
 from tests.gateway.raw import RawClient, raw_client
 from tests.support.certificates import Authority, trusting
 from tests.support.waiting import wait_until

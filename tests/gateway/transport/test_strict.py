@@ -87,7 +87,7 @@ REFUSED = {
     "a byte above 127 in the target": b"GET /d\xe9mo HTTP/1.1\r\nHost: x\r\n\r\n",
     "an unknown method": b"G@T /demo HTTP/1.1\r\nHost: x\r\n\r\n",
     "a long target": b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a long header": POST + b"X-A: " + b"x" * 9_000 + b"\r\n\r\n",
+    "a long header": POST + b"X-A: " + b"x" * 18_000 + b"\r\n\r\n",
     "many headers": POST + b"X-A: b\r\n" * 200 + b"\r\n",
     "an expectation that cannot be met": POST + b"Expect: tea\r\nContent-Length: 2\r\n\r\nab",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",

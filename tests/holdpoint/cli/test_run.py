@@ -137,3 +137,20 @@ async def test_with_two_admins_a_push_waits(cli: Cli, store: Store) -> None:
     stale = cli("run", f"changes confirm {back.json['change']}", stdin="y\n", settings=settings)
     assert stale.code == 1
     assert "gone stale" in stale.err
+
+
+async def test_being_away_is_said_with_a_key_of_ones_own(cli: Cli, store: Store) -> None:
+    sam, ada = await key_of(store, "sam@example.com", Role.REVIEWER), await key_of(store, "ada@example.com", Role.ADMIN)
+    assert "own name" in cli("run", "--as", "sam@example.com", "away", "until", "2d").err
+    ended = cli("run", "away", "until", "2d", "delegate", "kim@example.com", "because", "of it", settings=sam)
+    assert (ended.code, ended.err) == (0, "")
+    assert "The time is in UTC" in ended.out
+    (absence,) = await store.absences.all()
+    assert (absence.principal, absence.delegate, absence.reason) == ("sam@example.com", "kim@example.com", '"of it"')
+    assert "kim@example.com" in cli("run", *ADA, "absences").out
+    assert cli("run", "back", settings=sam).code == 0
+    ended = cli(
+        "run", "away", "sam@example.com", "until", "2d", "delegate", "kim@example.com", settings=ada, stdin="y\n"
+    )
+    assert ended.code == 0, ended.err
+    assert [each.by for each in await store.absences.all()] == ["ada@example.com"]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.transport.addresses import TrustedProxies, normalised
-from gateway.transport.forwarded import client_behind
+from holdpoint.addresses import TrustedProxies, normalised
+from holdpoint.forwarded import client_behind
 
 PROXIES = TrustedProxies("10.0.0.0/8, 2001:db8:1::/48, unix:")
 NEAR = "10.0.0.1"

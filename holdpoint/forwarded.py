@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from gateway.transport.addresses import TrustedProxies, normalised
+from holdpoint.addresses import TrustedProxies, normalised
 
 HEADERS = ("x-forwarded-for", "forwarded")
 

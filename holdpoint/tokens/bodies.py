@@ -1,4 +1,4 @@
-"""What a Microsoft service answered, as a JSON object, and never more of it than expected."""
+"""What a server answered, as a JSON object, and never more of it than expected."""
 
 from __future__ import annotations
 
