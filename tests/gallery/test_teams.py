@@ -23,7 +23,8 @@ from holdpoint.visible import visible, visible_line
 from tests.bot.slack.surfaces import hold_with
 from tests.corpus import ATTACKS
 from tests.gallery.teams import LOOK, TeamsPicture, teams_pictures
-from tests.gallery.tools import ADAPTIVE_CARDS, CHROMIUM, HERE, MARKDOWN, chromium
+from tests.gallery.tools import ADAPTIVE_CARDS, HERE, MARKDOWN, chromium
+from tests.support.chromium import CHROMIUM
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None or not ADAPTIVE_CARDS.is_file() or not MARKDOWN.is_file(),

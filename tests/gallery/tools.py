@@ -10,13 +10,12 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.support.chromium import ARGUMENTS, CHROMIUM
+
 HERE = Path(__file__).parent
 TOOLS = HERE.parents[1] / "build" / "gallery"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ADAPTIVE_CARDS = TOOLS / "node_modules" / "adaptivecards" / "dist" / "adaptivecards.min.js"
 MARKDOWN = TOOLS / "node_modules" / "markdown-it" / "dist" / "browser" / "markdown-it.umd.min.js"
-
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-proxy-server"]
 
 
 def install() -> None:
@@ -33,7 +32,7 @@ def install() -> None:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -16,7 +15,6 @@ from playwright.async_api import (
     ConsoleMessage,
     Page,
     Route,
-    async_playwright,
     expect,
 )
 
@@ -27,9 +25,6 @@ from tests.bot.world import Site, conversation, running_site
 from tests.support.builders import make_decision
 from tests.support.passkeys import Authenticator
 from tests.support.waiting import wait_until
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium (or Google Chrome)")
 
 SAM, KIM, ADA = (f"{name}@example.com" for name in ("sam", "kim", "ada"))
 STEP_UP = ReviewTerms(step_up_ms=300_000)
@@ -73,16 +68,6 @@ class Person:
 
 
 Make = Callable[[str], Awaitable[Person]]
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--no-proxy-server"]
-        )
-        yield launched
-        await launched.close()
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from holdpoint.clock import now_ms
 from holdpoint.model import State
@@ -19,22 +18,10 @@ from tests.identity.tools import HOW
 from tests.openid.programs import HAS_NPM_PROVIDER, mock_provider, npm_provider
 from tests.support.programs import free_port
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium (or Google Chrome)")
 PEOPLE = {
     "sam": {"email": "sam@example.com", "email_verified": True, "name": "Sam Person"},
     "lee": {"email": "lee@example.com", "email_verified": True, "name": "Lee", "groups": ["law"]},
 }
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--no-proxy-server"]
-        )
-        yield launched
-        await launched.close()
 
 
 @pytest.fixture
