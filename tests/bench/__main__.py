@@ -15,7 +15,7 @@ from pathlib import Path
 import uvloop
 
 from holdpoint.embedded import find_server
-from tests.bench import cards, slack, swap, throughput, waiting, workers
+from tests.bench import cards, identity, slack, swap, throughput, waiting, workers
 from tests.bench.chart import bar_chart
 from tests.bench.children import Failed
 from tests.bench.load import Generator, choose
@@ -26,6 +26,7 @@ from tests.bench.report import Section, document, milliseconds
 Measure = Callable[[Plan, Cores, Generator], Awaitable[list[Section]]]
 PARTS: dict[str, Measure] = {
     "throughput": throughput.measure,
+    "identity": identity.measure,
     "waiting": waiting.measure,
     "swap": swap.measure,
     "workers": workers.measure,

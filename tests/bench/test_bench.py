@@ -67,6 +67,16 @@ def test_waiting_holds_are_released_and_nothing_is_left_behind() -> None:
     assert not [each for each in ours if "tests.bench" in " ".join(each.cmdline())]
 
 
+def test_it_is_measured_what_it_costs_to_know_who_asks() -> None:
+    lines = run_bench("--only", "identity")
+    for who in ("a key  ", "a key for one connection, from one network", "a token, RS256 with 2048 bits"):
+        cells = row(lines, who)
+        assert cells[-1] == "0", f"errors: {cells}"
+        known, first = float(cells[3]), float(cells[7])
+        assert 0 < known < first, cells  # who is known is not looked up, nor verified, again
+    assert "1 of 1 targets met" in lines or "0 of 1 targets met" in lines
+
+
 def test_a_policy_is_swapped_under_load() -> None:
     lines = run_bench("--only", "swap")
     assert row(lines, "no swap")[0] == "0"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.commands import Commands
 from holdpoint.model import ReviewTerms
 from holdpoint.store.passkeys import Invitation
 from tests.bot.admin.conftest import ADA, CARA, EVE, SAM, Run
@@ -39,6 +40,13 @@ async def test_others_and_others_names_are_refused(run: Run, text: str, who: str
     assert not answer.ok
     assert why in " ".join(answer.lines)
     assert LINK not in " ".join(answer.lines)
+
+
+async def test_nobody_invites_themselves_under_another_name(world: World, commands: Commands) -> None:
+    ada = replace(await world.who(ADA), aliases=frozenset({"ada@corp.example.com"}))
+    answer = await commands.run("passkey invite Ada@Corp.example.com", ada, verified=True)
+    assert not answer.ok
+    assert "Another admin has to invite you" in " ".join(answer.lines)
 
 
 async def test_a_typed_approval_that_has_to_be_confirmed_says_where(world: World, run: Run) -> None:

@@ -156,7 +156,6 @@ async def test_discovery_that_lies(providers: Providers, provider: Provider, clo
 
 @pytest.mark.parametrize(
     "jwks", [500, 302, b"{", [], {"keys": []}, {"keys": [jwk("weak")]}, {"keys": [jwk("k1", use="enc")]}, {"keys": {}}],
-    ids=lambda value: repr(value)[:50],
 )  # fmt: skip
 async def test_keys_that_are_none(providers: Providers, provider: Provider, clock: MovingClock, jwks: Any) -> None:
     provider.jwks = jwks

@@ -249,7 +249,6 @@ def test_which_key(keys: list[Json], kid: str | None, counts: bool) -> None:
         jwk("p256 a", crv=None), jwk("p256 a", x="AA"), jwk("ed a", crv="X25519"), {"kty": "oct", "k": "c2VjcmV0"},
         {}, None, 5, "RSA", [],
     ],
-    ids=lambda value: repr(value)[:60],
 )  # fmt: skip
 def test_keys_that_are_not_for_us(key: object) -> None:
     assert not usable_keys([key])
@@ -262,7 +261,7 @@ def test_a_private_key_that_was_published_is_none_of_theirs() -> None:
     assert not usable_keys([published])
 
 
-@pytest.mark.parametrize("keys", [None, {}, "keys", 5, {"keys": [jwk("k1")]}], ids=repr)
+@pytest.mark.parametrize("keys", [None, {}, "keys", 5, {"keys": [jwk("k1")]}])
 def test_no_list_of_keys(keys: object) -> None:
     assert usable_keys(keys) == ()
 
