@@ -132,6 +132,8 @@ class Commands:
     async def _answered(self, text: str, reviewer: Reviewer, *, verified: bool, place: str) -> Answer:
         if len(text) > LONGEST:
             return refusal(f"A command has at most {LONGEST:,} characters.")
+        if not _is_unicode(text):
+            return refusal("This is not valid Unicode, so it cannot be a command.")
         confirmed = ""
         row, arguments = _find(text)
         if row is _CONFIRM and arguments is not None:
@@ -153,6 +155,15 @@ class Commands:
             raise
         except (DecisionError, NotFound, Conflict, ConfigurationError, LedgerError, ChannelError) as error:
             return Answer(False, _sentences(error), link=error.url if isinstance(error, StepUpNeeded) else "")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be stored and sent: JSON and a shell's arguments may carry halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _find(text: str) -> tuple[Command | None, dict[str, str] | None]:

@@ -18,9 +18,16 @@ def refuse_approval(hold: Hold, now: Evaluation, right: Right, changes: Sequence
     """Refuse, because of what the policy says ``now`` of the text as it would be forwarded, with ``changes`` in it.
 
     Raises:
-        MayNotDecide: it is blocked by now; or it is the person's own request, which they may not approve, or not so.
+        MayNotDecide: it is blocked by now; it has to be confirmed, and they stand in for somebody; or it is their own
+            request, which they may not approve, or not so.
         BadEdit: the policy asks for more than this hold does.
     """
+    if right.absent is not None and hold.evaluation.terms.step_up_ms is not None:
+        # Whoever took over the absent person's chat account may have named them their delegate.
+        raise MayNotDecide(
+            f"An approval of this request is confirmed by its person, so nobody gives it for {right.absent.principal}, who is"
+            " away. You may reject it."
+        )
     if changes and right.own:
         raise MayNotDecide("You may approve your own request as you sent it, and not edit it.")
     if changes:

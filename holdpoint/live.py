@@ -62,7 +62,9 @@ class Snapshot:
 
     def groups_of(self, principal: str, base: Iterable[str] = ()) -> frozenset[str]:
         """The groups that ``principal`` brings along (``base``) and those that the policy makes it a member of."""
-        return self.memberships.get(principal, frozenset()).union(base)
+        # As `Policy.groups_of`: the policy's members are lower-case, and an agent's name is as its key has it.
+        found = self.memberships.get(principal) or self.memberships.get(principal.lower(), frozenset())
+        return found.union(base)
 
     def roles_of(self, groups: Iterable[str], base: Iterable[Role] = ()) -> frozenset[Role]:
         """The roles that a key gives (``base``) and those that the policy gives to these groups."""

@@ -26,5 +26,11 @@ async def _invite(office: Office, call: Call) -> Answer:
 
 
 TABLE: tuple[Command, ...] = (
-    command("passkey invite <person>", Access.ADMINS, "let somebody add one passkey without a fresh sign-in", _invite),
+    command(
+        "passkey invite <person>",
+        Access.ADMINS,
+        "let somebody add one passkey without a fresh sign-in",
+        _invite,
+        personal=True,
+    ),
 )

@@ -144,7 +144,7 @@ def _check_known(reviewer: Reviewer) -> None:
 
 
 def _check_person(reviewer: Reviewer) -> None:
-    if reviewer.owner is not None:
+    if reviewer.owner is not None or "@" not in reviewer.principal:
         raise MayNotDecide("An agent's key may not decide; a person has to.")
 
 

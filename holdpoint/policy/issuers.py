@@ -76,7 +76,7 @@ def _read_issuer(reader: Reader, item: Node) -> Issuer | None:
         groups=path("groups"),
         require=read_wanted(reader, fields.get("require"), f"{what}: require") or {},
         algorithms=frozenset(each for each in algorithms if each is not None) or USUAL_ALGORITHMS,
-        jwks=reader.parsed(fields.get("jwks"), f"{what}: jwks", _parse_address, shown=False),
+        jwks=reader.parsed(fields.get("jwks"), f"{what}: jwks", parse_address, shown=False),
         agents=_read_agents(reader, fields.get("agents"), f"{what}: agents"),
         sign_in=_read_sign_in(reader, fields.get("sign_in"), f"{what}: sign_in"),
     )
@@ -149,17 +149,20 @@ def _paths(reader: Reader, what: str, fields: Mapping[str, Node]) -> Callable[[s
 
 
 def _is_path(text: str) -> bool:
-    return text.isprintable() and text.strip() == text and 0 < len(text.split(".")) <= _DEEPEST and bool(text)
+    # SAML names attributes by object identifiers, whose dots lead nowhere.
+    short = text.startswith("urn:") or len(text.split(".")) <= _DEEPEST
+    return text.isprintable() and text.strip() == text and short and bool(text)
 
 
 def _parse_issuer(text: str) -> str:
     """As it stands in ``iss``, to the last letter: with the slash at its end, or without."""
-    if urlsplit(_parse_address(text)).query:
+    if urlsplit(parse_address(text)).query:
         raise ValueError("may have a path, but no query")
     return text
 
 
-def _parse_address(text: str) -> str:
+def parse_address(text: str) -> str:
+    """An address that may be trusted with people and keys. Raises ValueError."""
     if not is_safe(text) or len(text) > _LONGEST or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must begin with https:// (or be on this machine)")
     url = urlsplit(text)

@@ -74,8 +74,7 @@ def progress(hold: Hold, decisions: Iterable[Decision]) -> Progress:
 def allows_self_approval(hold: Hold) -> bool:
     """Whether the requester may approve, too: a person, at low risk, of the text that they sent."""
     requester = hold.requester
-    # A key without an owner may be a program's all the same; a token that has none is a person's.
-    is_person = requester.owner is None and ("@" in requester.principal or requester.issuer is not None)
+    is_person = requester.owner is None and "@" in requester.principal  # a key without an owner may be a program's
     as_sent = hold.digest == hold.original_digest
     return hold.evaluation.terms.self_approval and hold.evaluation.risk is Risk.LOW and is_person and as_sent
 

@@ -102,7 +102,7 @@ class Changes:
             raise _gone(change_id)
         return change
 
-    async def _confirm_policy(self, change: Change, seen: bytes, by: str, aliases: Collection[str]) -> None:
+    async def _confirm_policy(self, change: Change, seen: bytes, by: str, aliases: Collection[str] = ()) -> None:
         now = self._clock()
         note = "; ".join(filter(None, [change.note, f"confirmed by {by}"]))
         both = {*change.aliases, *aliases}

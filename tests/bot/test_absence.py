@@ -16,7 +16,7 @@ from bot.personal import redirected
 from bot.visibility import may_read, may_see
 from holdpoint.absence import Absence
 from holdpoint.errors import ChannelRefused, MayNotDecide
-from holdpoint.model import DecisionKind, Hold, Requester, Requirement, Reviewer, Role, State
+from holdpoint.model import DecisionKind, Hold, Requester, Requirement, Reviewer, ReviewTerms, Role, State
 from holdpoint.policy.mask import Masks
 from tests.bot.board import Board
 from tests.bot.world import World
@@ -87,6 +87,17 @@ async def test_ones_own_right_comes_first_and_nobody_elses_name_is_used(world: W
     assert view.in_place_of == ""
     (decision,) = (await decide(world, hold, kim)).decisions
     assert (decision.by, decision.behalf, decision.behalf_until_ms) == (KIM, (), None)
+
+
+@pytest.mark.promise(5)
+async def test_what_has_to_be_confirmed_nobody_approves_for_somebody_else(world: World) -> None:
+    """Whoever took over the absent person's chat account could have named themselves their delegate."""
+    hold = await world.hold(evaluation=make_evaluation(terms=ReviewTerms(step_up_ms=300_000)))
+    await away(world, SAM, EVE)
+    eve = replace(await in_chat(world, "eve"), auth_ms=world.clock())
+    with pytest.raises(MayNotDecide, match=r"nobody gives it for sam@example\.com"):
+        await decide(world, hold, eve)
+    assert (await decide(world, hold, eve, REJECT)).state is State.REJECTED
 
 
 @pytest.mark.promise(5)

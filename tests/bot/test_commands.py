@@ -161,6 +161,15 @@ async def test_a_novel_is_no_command(world: World) -> None:
     assert not (await run(world, "show " + "x" * LONGEST)).ok
 
 
+@pytest.mark.parametrize(
+    "typed", ["sessions end", "sessions list", "keys revoke", "changes show", "unlink", "away until", "x"]
+)
+async def test_half_a_character_is_no_command(world: World, typed: str) -> None:
+    answer = await run(world, f"{typed} sam\ud800@example.com")
+    assert not answer.ok
+    assert "not valid Unicode" in answer.lines[0]
+
+
 @pytest.mark.promise(7)
 @pytest.mark.promise(8)
 async def test_answers_are_masked_and_show_hidden_characters(world: World) -> None:

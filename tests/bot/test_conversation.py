@@ -80,7 +80,9 @@ async def test_who_may_say_what(
     for acts, allowed in ((REVIEWER_ACTS, as_reviewer), (REQUESTER_ACTS, as_requester)):
         for act in acts.values():
             hold = await world.hold(requester=requester)
-            hold = await talk.ask(hold.id, Reviewer("x", frozenset({"security"}), frozenset(), "api"), "what for?")
+            hold = await talk.ask(
+                hold.id, Reviewer("x@example.com", frozenset({"security"}), frozenset(), "api"), "what for?"
+            )
             if allowed:
                 await act(talk, hold, person)
                 continue

@@ -218,6 +218,16 @@ async def test_an_agent_counts_for_itself(redis_url: str, model: Model) -> None:
         assert await status(world, key=new.text) == 429
 
 
+async def test_a_limit_for_a_group_finds_its_members_however_they_are_written(redis_url: str, model: Model) -> None:
+    """The policy's members are lower-case; an agent's name is as its key has it."""
+    async with limited(redis_url, model, "id: a, for: {{groups: [contractors]}}, requests_per_minute: 1") as world:
+        agent = await make_key(world.store, "Deploy-Bot", set(), set())
+        text = policy("id: a, for: {{groups: [contractors]}}, requests_per_minute: 1")
+        text = text.replace("[dana@example.com,", "[deploy-bot, dana@example.com,")
+        await until_live(world, policy=text.format(upstream=model.url, timeout="10m"))
+        assert await statuses(world, 2, key=agent) == [200, 429]
+
+
 async def test_a_flood_is_two_records_a_minute(redis_url: str, model: Model) -> None:
     async with limited(redis_url, model, "id: a, requests_per_minute: 1") as world:
         assert await status(world) == 200

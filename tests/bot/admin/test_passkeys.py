@@ -49,6 +49,14 @@ async def test_nobody_invites_themselves_under_another_name(world: World, comman
     assert "Another admin has to invite you" in " ".join(answer.lines)
 
 
+async def test_nobody_invites_in_a_name_that_they_only_claim(world: World, commands: Commands) -> None:
+    robot = replace(await world.who(ADA), principal="admin-bot", owner=ADA)
+    for who, verified in ((robot, True), (await world.who(ADA), False)):
+        answer = await commands.run("passkey invite kim@example.com", who, verified=verified)
+        assert not answer.ok
+        assert LINK not in " ".join(answer.lines)
+
+
 async def test_a_typed_approval_that_has_to_be_confirmed_says_where(world: World, run: Run) -> None:
     hold = await world.hold(evaluation=replace(make_evaluation(), terms=ReviewTerms(step_up_ms=60_000)))
     answer = await run(f"approve {hold.id} fine", SAM)

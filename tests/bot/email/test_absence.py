@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdpoint.absence import Absence
-from tests.bot.email.conftest import TEAM, World
+from tests.bot.email.conftest import POLICY, TEAM, World
 
 
 async def away(world: World, who: str, delegate: str = "") -> None:
@@ -13,6 +13,8 @@ async def away(world: World, who: str, delegate: str = "") -> None:
 
 
 async def test_a_mail_to_one_person_goes_to_their_delegate(world: World) -> None:
+    text = POLICY.replace("[sam@example.com]", f"[sam@example.com, {TEAM}]")
+    await world.store.config.push_policy(text, expect=1, by="test")
     await away(world, TEAM, "kim@example.com")
     await world.start()
     hold = await world.hold()

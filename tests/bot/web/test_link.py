@@ -15,13 +15,11 @@ from bot.linking import Linking
 from holdpoint.clock import now_ms
 from holdpoint.linked import Link
 from holdpoint.model import Account
-from tests.bot.web import test_browser
 from tests.bot.web.test_browser import Person, new_person
 from tests.bot.web.test_inbox import Browser
 from tests.bot.world import Site
 from tests.support.waiting import wait_until
 
-browser = test_browser.browser
 SAM, KIM, EVE = (f"{name}@example.com" for name in ("sam", "kim", "eve"))
 ACCOUNT = Account("slack", "T0TEAM", "U0SAM", "Sam in chat", "sam@chat.example")
 CODE = re.compile(r'id="code"[^>]*>/holdpoint link (\d{4}-\d{4})<')

@@ -15,6 +15,7 @@ from bot.app import running_bot
 from bot.history import History
 from bot.web.feed import Feed
 from bot.web.oidc_party import RelyingParty
+from bot.web.saml_party import ServiceProvider
 from bot.web.server import WebServer
 from bot.web.site import Site as Parts
 from bot.web.slack_door import slack_routes
@@ -91,6 +92,7 @@ async def in_front_of(site: Site, routes: Sequence[aiohttp.web.RouteDef]) -> Asy
         settings=site.bot.settings, store=world.store, live=world.live, decider=world.decider, directory=world.directory,
         metrics=site.bot.metrics, clock=now_ms, feed=Feed(world.store), history=history,
         party=RelyingParty(site.bot.settings, world.store, world.live, clock=now_ms),
+        saml=ServiceProvider(site.bot.settings, world.store, world.live, clock=now_ms),
     )  # fmt: skip
     server = WebServer(parts, extra=routes)
     await server.start("127.0.0.1", 0)

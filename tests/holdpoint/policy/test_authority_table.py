@@ -102,6 +102,9 @@ MAY: dict[str, tuple[Request, Reviewer, str]] = {
     "nor does that of an agent without an owner decide on its own request": (
         Request(by=Requester("deploy-bot", frozenset())), person("deploy-bot", "security"), OWN,
     ),
+    "nor on that of another agent": (
+        Request(by=Requester("deploy-bot", frozenset())), person("review-bot", "security"), "An agent's key may not decide",
+    ),
     "nobody in particular decides nothing": (Request(), person(" ", "security"), "It is not known who you are"),
     "self-approval is for the requester, where the policy says so": (Request(terms=SMALL), person(DANA, "security"), ""),
     "and under their other address": (Request(terms=SMALL), person(DANA2, "security", also=(DANA,)), ""),
@@ -114,9 +117,6 @@ MAY: dict[str, tuple[Request, Reviewer, str]] = {
     "not for the owner of an agent": (Request(by=BOT, terms=SMALL), person(SAM, "security"), AGENTS),
     "not for an agent without an owner": (
         Request(by=Requester("deploy-bot", frozenset()), terms=SMALL), person("deploy-bot", "security"), OWN,
-    ),
-    "but for a person whom a token names without an address": (
-        Request(by=Requester("dana", frozenset(), issuer="https://id.example"), terms=SMALL), person("dana", "security"), "",
     ),
     "however the agent is called": (
         Request(by=Requester(DANA, frozenset(), owner=SAM), terms=SMALL), person(DANA, "security"), OWN,

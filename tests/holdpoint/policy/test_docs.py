@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdpoint.model import OnTimeout, Risk, Verdict
-from holdpoint.policy import check_policy, limits, own_tests, parse, rules, schedule, when
+from holdpoint.policy import check_policy, limits, own_tests, parse, rules, saml, schedule, when
 
 DOCS = (Path(__file__).parents[3] / "docs" / "policy.md").read_text()
 
@@ -29,6 +29,7 @@ def test_the_example_of_the_docs_passes_its_own_tests() -> None:
             *own_tests._REQUEST,
             *own_tests._EXPECT,
             *limits._FIELDS,
+            *saml._FIELDS,
         }
         | {*Verdict, *Risk, *OnTimeout, "roles", "over", "under", "missing", "days", "between", "zone"}
         | {

@@ -109,3 +109,14 @@ def test_the_order_of_many_members_is_no_change() -> None:
     members = [f"p{number}@example.com" for number in range(60)]
     texts = [BASE.replace("sam@example.com", ", ".join(order)) for order in (members, members[::-1])]
     assert not separation.changed(*(separation.meanings(parse_policy(text)) for text in texts))
+
+
+@pytest.mark.parametrize(("before", "after"), [("[platform]", "[security]"), ("ada@example.com", "eve@example.com")])
+def test_who_changes_the_admins_changes_who_decides_while_traffic_is_paused(before: str, after: str) -> None:
+    text = BASE.replace("{verdict: allow}", "{verdict: allow, reviewers: [{group: sales}]}")
+    text = text.replace("groups:\n", "groups:\n  platform: {members: [ada@example.com]}\n")
+    assert before in text
+    found = separation.changed(
+        *(separation.meanings(parse_policy(each)) for each in (text, text.replace(before, after)))
+    )
+    assert found == {"pause"}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import orjson
 import pytest
 
 from holdpoint.errors import Conflict, NotFound
 from holdpoint.model import EventKind, KeyRecord, Role, Route
-from holdpoint.store import Store
+from holdpoint.store import Store, keys
 from tests.conftest import MovingClock
 
 
@@ -43,6 +44,25 @@ async def test_a_push_is_compare_and_set(store: Store) -> None:
     with pytest.raises(NotFound):
         await store.config.policy_version(3)
     assert await kinds(store) == [EventKind.POLICY_PUSHED] * 2
+
+
+async def test_versions_of_older_and_newer_releases_are_read(store: Store) -> None:
+    await store.config.push_policy("one", expect=0, by="ada@example.com")
+    old = '{"text":"one","by":"ada@example.com","at_ms":5,"note":""}'
+    for member, version in (
+        (old, ("ada@example.com", "", ())),
+        (old[:-1] + ',"aliases":["a@x.org"],"later":[1]}', ("ada@example.com", "", ("a@x.org",))),
+    ):
+        await store._client.command("HSET", keys.POLICY_VERSIONS, 1, member)
+        read = await store.config.policy_version(1)
+        assert (read.by, read.confirmed_by, read.aliases) == version
+
+
+async def test_a_version_says_no_more_than_it_has_to(store: Store) -> None:
+    """Neighbouring releases run side by side; an older one refuses members that it does not know."""
+    await store.config.push_policy("one", expect=0, by="ada@example.com")
+    stored = orjson.loads(await store._client.command("HGET", keys.POLICY_VERSIONS, 1))
+    assert set(stored) == {"text", "by", "at_ms", "note"}
 
 
 async def test_of_many_pushes_at_once_one_wins(store: Store) -> None:
