@@ -28,6 +28,7 @@ _MOST_NAMESPACES = 64  # that count at one place
 _MOST_ATTRIBUTES = 64
 _LONGEST_ATTRIBUTE = 4096
 _MOST_IN_SIGNATURE = 128
+_MOST_ELEMENTS = 5_000  # among them one for each group
 # Asymmetric all of them; SHA-1 and SHA-224 do not count.
 _METHODS = frozenset(
     {
@@ -93,9 +94,12 @@ def text_of(element: Element) -> str:
 
 def _check_shape(root: Element) -> None:
     """Raise BadToken for what nobody sends but to keep us busy."""
-    namespaces = 0
+    namespaces = elements = 0
     for event, node in etree.iterwalk(root, events=("start-ns", "end-ns", "start")):
         if event == "start":
+            elements += 1
+            if elements > _MOST_ELEMENTS:
+                raise BadToken("the response has too many elements")
             attributes = node.attrib.values()
             if len(attributes) > _MOST_ATTRIBUTES or any(len(each) > _LONGEST_ATTRIBUTE for each in attributes):
                 raise BadToken("the response has too many attributes")
