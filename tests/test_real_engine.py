@@ -52,7 +52,7 @@ async def test_a_streamed_chat_is_held_approved_and_answered(installed: Installa
     assert not asked.done()
     assert (await installed.decide(hold))[0] == 201
     chunks, reason = await asked
-    assert chunks > 2
+    assert chunks >= 2  # a random model says few whole characters
     assert reason == "length"
     _, seen = await installed.api("GET", f"/holds/{hold['id']}")
     assert (seen["state"], seen["outcome"]["status"]) == ("completed", 200)

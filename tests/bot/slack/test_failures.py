@@ -265,11 +265,15 @@ async def test_who_cannot_be_told_sees_slacks_own_error(make_world: MakeWorld, m
     assert (await world.slack.click(world.sam, card, names.APPROVE)).acked
 
 
-async def test_a_decision_needs_no_answer_from_slack_once_the_person_is_known(http: World) -> None:
+async def test_nobody_decides_while_slack_does_not_say_who_they_are_now(http: World) -> None:
+    """The person sees at once that their click did not count, and nothing is lost by pressing again."""
     hold, other = await http.hold(), await http.hold()
     await http.slack.click(http.sam, await http.card(hold), names.APPROVE)
     card = await http.card(other)
     http.slack.outage = True
+    assert not (await http.slack.click(http.sam, card, names.APPROVE)).acked
+    assert (await http.store.holds.get(other.id)).state is State.PENDING
+    http.slack.outage = False
     assert (await http.slack.click(http.sam, card, names.APPROVE)).acked
     assert (await http.store.holds.get(other.id)).state is State.APPROVED
 

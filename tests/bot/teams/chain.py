@@ -86,7 +86,7 @@ class Chain:
         """The messages that show the hold in a place."""
         return [card for card in await self.teams.cards(place) if hold.id in card.seen]
 
-    async def card(self, hold: Hold, place: str = "security", *, shows: str = "") -> Seen:
+    async def card(self, hold: Hold, place: str = "security", *, shows: str = "", seconds: float = 20) -> Seen:
         """The one card of the hold there, once it is, and says ``shows``."""
 
         async def shown() -> Seen | None:
@@ -94,7 +94,8 @@ class Chain:
             assert len(found) <= 1, "posted twice"
             return found[0] if found and shows in found[0].seen else None
 
-        return await wait_until(shown, f"the card in {place} shows {shows!r}", every=0.02)  # type: ignore[return-value]
+        what = f"the card in {place} shows {shows!r}"
+        return await wait_until(shown, what, seconds=seconds, every=0.02)  # type: ignore[return-value]
 
     async def dm(self, hold: Hold, person: TeamsUser | None = None, *, shows: str = "") -> Seen:
         """The requester's message."""

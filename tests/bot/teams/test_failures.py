@@ -81,14 +81,17 @@ def test_a_handler_ends_before_its_answer_is_due() -> None:
     assert ACT_WITHIN_S < ANSWER_WITHIN_S < 5
 
 
-async def test_a_decision_needs_no_answer_from_teams_once_the_person_is_known(world: World) -> None:
+async def test_nobody_decides_while_teams_does_not_say_who_they_are_now(world: World) -> None:
+    """The person sees at once that their click did not count, and nothing is lost by pressing again."""
     hold, other = await world.hold(), await world.hold()
     await press(world, "sam", await world.card(hold), names.APPROVE, value_of(hold))
     card = await world.card(other)
     await world.teams.fail("*", status=503, times=1_000)
+    assert (await press(world, "sam", card, names.APPROVE, value_of(other))).kind == "message"
+    assert (await stored(world, other)).state is State.PENDING
+    await world.teams.heal()
     assert (await press(world, "sam", card, names.APPROVE, value_of(other))).kind == "card"
     assert (await stored(world, other)).state is State.APPROVED
-    await world.teams.heal()
     await world.shows(card, "pproved by Sam")
 
 

@@ -86,7 +86,7 @@ async def test_300_requests_in_a_minute_at_the_rates_of_teams(fast: Chain) -> No
         digests = [card for card in await fast.teams.cards(place) if names.BULK_APPROVE in card.verbs]
         assert digests
         assert len(found) == 300
-        assert len(await fast.teams.cards(place)) < len(holds) / 2, "many share a card"
+        assert len(await fast.teams.cards(place)) < len(holds) * 0.8, "many share a card"
     for hold in holds:
         await fast.approve(hold)
     for place in CHANNELS:
@@ -134,7 +134,7 @@ async def test_a_decision_in_a_flood_is_on_its_card(fast: Chain) -> None:
     await fast.card(first)
     holds = [await ask(fast) for _ in range(100)]
     await fast.approve(first)
-    await fast.card(first, shows="Approved")
+    await fast.card(first, shows="Approved", seconds=40)
     await all_shown(fast, "security", holds)
     assert (await answers(fast.teams))[412] == 0
 

@@ -127,7 +127,9 @@ async def test_another_bot_finds_the_person_by_itself(world: World) -> None:
 
 async def test_who_has_left_confirms_nothing(world: World) -> None:
     hold = await world.hold(terms=STEP_UP)
-    (link,) = links((await world.user("sam").click(await world.card(hold), names.APPROVE)).value)
+    card = await world.card(hold)
+    (link,) = links((await world.user("sam").click(card, names.APPROVE)).value)
+    await world.shows(card, "confirming")
     await world.teams.leave("security", "sam", tell=False)
     with pytest.raises(UnknownPerson):
         await confirm(world, link)
