@@ -30,8 +30,10 @@ from holdpoint.model import Hold
 from holdpoint.store import CardPlace, Store
 from holdpoint.store.cards import adopted, installation
 from holdpoint.store.events import Entry, card_shown
+from holdpoint.tasks import finished
 
 SETTLED_AFTER_MS = 15_000  # longer than a post of a bot that is alive can take
+STOP_S = 3.0  # how long a message that is on its way holds up a bot that is told to stop
 _MOST_REMEMBERED = 20_000  # rows of bundles whose showing was recorded
 
 _log = logging.getLogger(__name__)
@@ -128,7 +130,10 @@ class Copies:
             if place.bundle:
                 return Showing.MOVED
             try:
-                return await self._show(sheet, target, replace(place, shown="") if again else place, new=new)
+                showing = self._show(sheet, target, replace(place, shown="") if again else place, new=new)
+                # A bot that is told to stop between a post and its note would leave a card that nobody knows, and
+                # Teams has no search to find it by.
+                return await finished(showing, grace_s=STOP_S)
             except AccessLost as error:
                 await self._lose_access(target, error)
                 raise

@@ -1,7 +1,8 @@
 """The one way to start a background task: named, referenced, logged when it dies, cancelled and awaited at shutdown.
 
 A task that nobody references may be collected while it runs, and one that nobody awaits dies unheard. `Tasks` owns
-the tasks of one process or part; whoever must stop when one of them dies passes ``on_death``.
+the tasks of one process or part; whoever must stop when one of them dies passes ``on_death``. What must not be cut off
+in the middle by that shutdown is `finished`.
 """
 
 from __future__ import annotations
@@ -64,3 +65,26 @@ class Tasks:
         _log.error("background task died", extra={"task": task.get_name()}, exc_info=error)
         if self._on_death is not None:
             self._on_death(task.get_name(), error)
+
+
+async def finished(work: Coroutine[Any, Any, T], *, grace_s: float) -> T:
+    """The result of ``work``, which goes on to its end when the caller is cancelled; for at most ``grace_s`` more.
+
+    Raises:
+        asyncio.CancelledError: the caller was cancelled; by then the work has ended, or is cancelled too.
+    """
+    task = asyncio.create_task(work)  # noqa: TID251 - awaited right here, whatever happens
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=grace_s)
+        raise
+    finally:
+        task.cancel()
+        task.add_done_callback(_heard)
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    """Of an error after the caller was cancelled nobody else wants to hear: the work is done again by whoever is next."""
+    if not task.cancelled():
+        task.exception()

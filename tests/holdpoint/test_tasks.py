@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from holdpoint.tasks import Tasks
+from holdpoint.tasks import Tasks, finished
 from tests.support.waiting import wait_until
 
 
@@ -118,3 +118,49 @@ async def test_nothing_starts_after_closing() -> None:
     await tasks.aclose()
     with pytest.raises(RuntimeError, match="after shutdown"):
         tasks.start("late", work())
+
+
+async def test_what_must_be_finished_goes_on_when_its_caller_is_cancelled() -> None:
+    begun, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await go_on.wait()
+        ended.set()
+
+    tasks = Tasks()
+    caller = tasks.start("caller", finished(work(), grace_s=10))
+    await begun.wait()
+    stopping = asyncio.ensure_future(tasks.aclose())
+    asyncio.get_running_loop().call_soon(go_on.set)
+    await stopping
+    assert ended.is_set()
+    assert caller.cancelled()
+
+
+async def test_what_must_be_finished_is_cancelled_after_its_grace() -> None:
+    begun, cut_off = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cut_off.set()
+
+    tasks = Tasks()
+    tasks.start("caller", finished(work(), grace_s=0.01))
+    await begun.wait()
+    await tasks.aclose()
+    await wait_until(cut_off.is_set, "the work is cut off")
+
+
+async def test_what_must_be_finished_gives_its_result_and_its_error() -> None:
+    async def work(error: Exception | None) -> int:
+        if error is not None:
+            raise error
+        return 7
+
+    assert await finished(work(None), grace_s=1) == 7
+    with pytest.raises(OSError, match="gone"):
+        await finished(work(OSError("gone")), grace_s=1)

@@ -303,6 +303,19 @@ async def test_a_bot_that_starts_again_continues_with_the_same_cards(here: Chain
     await here.card(missed)
 
 
+async def test_a_bot_that_is_told_to_stop_notes_the_card_that_is_on_its_way(here: Chain) -> None:
+    """Teams has no search: a card that nobody noted would show its buttons for ever."""
+    await here.teams.fail("post", "gate", committed=True, conversation="security", name="answer")
+    hold = await here.hold()
+    await here.teams.waits_at("answer")
+    card = await here.card(hold)
+    await asyncio.gather(here.bots[0].stop(), here.teams.open_gate("answer"))
+    assert (await here.store.cards.all(hold.id))[f"teams:{SECURITY}"].message == card.id
+    await here.approve(hold)
+    await here.start_bot()
+    assert (await here.card(hold, shows="Approved")).id == card.id
+
+
 async def test_a_post_that_nobody_could_confirm_is_made_again_and_a_press_on_either_is_for_the_same_hold(
     here: Chain,
 ) -> None:
