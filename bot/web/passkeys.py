@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from webauthn import (
@@ -40,6 +41,8 @@ from webauthn.helpers.structs import (
 
 from holdpoint.errors import HoldpointError
 from holdpoint.store.passkeys import Passkey
+
+C = TypeVar("C", RegistrationCredential, AuthenticationCredential)
 
 MOST_CHARACTERS = 65_536  # of what a browser sends
 LONGEST_NAME = 60
@@ -107,13 +110,7 @@ class Made:
     @classmethod
     def read(cls, text: str) -> Made:
         """Raises: BadPasskey."""
-        _check_length(text)
-        try:
-            credential = parse_registration_credential_json(text)
-            challenge = parse_client_data_json(credential.response.client_data_json).challenge
-        except _UNREADABLE as error:
-            raise BadPasskey("The browser's answer cannot be read. Try again.") from error
-        return cls(credential, challenge)
+        return cls(*_read(text, parse_registration_credential_json))
 
     def verified(self, party: Party, *, principal: str, name: str, now_ms: int) -> Passkey:
         """The passkey, for ``principal``.
@@ -145,13 +142,7 @@ class Signed:
     @classmethod
     def read(cls, text: str) -> Signed:
         """Raises: BadPasskey."""
-        _check_length(text)
-        try:
-            credential = parse_authentication_credential_json(text)
-            challenge = parse_client_data_json(credential.response.client_data_json).challenge
-        except _UNREADABLE as error:
-            raise BadPasskey("The browser's answer cannot be read. Try again.") from error
-        return cls(credential, challenge)
+        return cls(*_read(text, parse_authentication_credential_json))
 
     @property
     def id(self) -> str:
@@ -195,9 +186,16 @@ def _listed(known: Sequence[Passkey]) -> list[PublicKeyCredentialDescriptor]:
     ]
 
 
-def _check_length(text: str) -> None:
+def _read(text: str, parse: Callable[[str], C]) -> tuple[C, bytes]:
+    """The credential that a browser sends, and the challenge that it says it answers. Raises: BadPasskey."""
     if len(text) > MOST_CHARACTERS:
         raise BadPasskey("The browser's answer is too long. Try again.")
+    try:
+        credential = parse(text)
+        challenge = parse_client_data_json(credential.response.client_data_json).challenge
+    except _UNREADABLE as error:
+        raise BadPasskey("The browser's answer cannot be read. Try again.") from error
+    return credential, challenge
 
 
 def _is_address(host: str) -> bool:

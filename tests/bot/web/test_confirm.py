@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from html import unescape
-from pathlib import Path
 
 import pytest
 
 from holdpoint.errors import StepUpNeeded
 from holdpoint.model import DecisionKind, Edit, EventKind, Factor, Hold, PartRole, ReviewTerms, Role, State
-from tests.bot.web.signing import SECRET, Tab, entry, signing_site, tab
+from tests.bot.web.signing import Tab
 from tests.bot.world import Site, conversation
 from tests.conftest import MovingClock
 from tests.support.builders import make_decision
-from tests.support.oidc import OpenId, running_openid
+from tests.support.oidc import OpenId
 
 SAM, KIM = "sam@example.com", "kim@example.com"
 STEP_UP = ReviewTerms(step_up_ms=300_000)
 HOSTILE = '<script>alert(1)</script> "password" \u202e'
-
-
-@pytest.fixture
-async def provider(clock: MovingClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OpenId]:
-    monkeypatch.setenv("OIDC_SECRET", SECRET)
-    async with running_openid(clock=clock) as running:
-        yield running
-
-
-@pytest.fixture
-async def site(redis_url: str, tmp_path: Path, clock: MovingClock, provider: OpenId) -> AsyncIterator[Site]:
-    async with signing_site(redis_url, tmp_path, clock, entry(provider)) as running:
-        yield running
-
-
-@pytest.fixture
-async def sam(site: Site) -> AsyncIterator[Tab]:
-    async with tab(site) as made:
-        yield made
 
 
 async def held(site: Site, text: str = "what is the admin password") -> Hold:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,25 +19,6 @@ from tests.support.oidc import OpenId, half_hash, running_openid
 from tests.support.waiting import wait_until
 
 HUGE = b'{"id_token": "' + b"x" * 300_000 + b'"}'
-
-
-@pytest.fixture
-async def provider(clock: MovingClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OpenId]:
-    monkeypatch.setenv("OIDC_SECRET", SECRET)
-    async with running_openid(clock=clock) as running:
-        yield running
-
-
-@pytest.fixture
-async def site(redis_url: str, tmp_path: Path, clock: MovingClock, provider: OpenId) -> AsyncIterator[Site]:
-    async with signing_site(redis_url, tmp_path, clock, entry(provider)) as running:
-        yield running
-
-
-@pytest.fixture
-async def sam(site: Site) -> AsyncIterator[Tab]:
-    async with tab(site) as made:
-        yield made
 
 
 async def kinds(site: Site) -> list[tuple[str, dict[str, object]]]:

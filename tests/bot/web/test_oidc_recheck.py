@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from holdpoint.model import PartRole, Requirement
-from tests.bot.web.signing import SECRET, SESSION, Tab, entry, policy, signing_site, tab
+from tests.bot.web.signing import SESSION, Tab, entry, policy, signing_site, tab
 from tests.bot.world import Site, conversation
 from tests.conftest import MovingClock
-from tests.support.oidc import OpenId, running_openid
+from tests.support.oidc import OpenId
 from tests.support.waiting import wait_until
 
 MINUTE = 60.0
@@ -20,16 +20,9 @@ LAW = {"sub": "u-lee", "email": "lee@example.com", "name": "Lee", "groups": ["la
 
 
 @pytest.fixture
-async def provider(clock: MovingClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OpenId]:
-    monkeypatch.setenv("OIDC_SECRET", SECRET)
-    async with running_openid(clock=clock, person=dict(LAW)) as running:
-        yield running
-
-
-@pytest.fixture
-async def site(redis_url: str, tmp_path: Path, clock: MovingClock, provider: OpenId) -> AsyncIterator[Site]:
-    async with signing_site(redis_url, tmp_path, clock, entry(provider)) as running:
-        yield running
+def person() -> dict[str, object]:
+    """Who signs in at the provider."""
+    return dict(LAW)
 
 
 @pytest.fixture
