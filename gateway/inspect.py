@@ -10,10 +10,10 @@ from holdpoint.settings import Settings
 
 
 def arrived_body(exchange: Exchange, settings: Settings) -> bytes | None:
-    """`read_body` for a body that has arrived: it does not wait. Raises as it does."""
+    """`read_body` for a body that has arrived: it does not wait. Raises as it does. Nobody can read the body after it."""
     request = exchange.request
     _check_framing(request)
-    raw = request.arrived()
+    raw = request.take_arrived()
     if not exchange.endpoint.inspected:
         if raw:
             raise _not_empty()

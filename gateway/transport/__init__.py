@@ -82,8 +82,8 @@ class Request(Protocol):
             BodyTooLarge, BodyTooSlow, BodyBroken, ClientGone.
         """
 
-    def arrived(self) -> bytes:
-        """All of the body of a request that is ``whole`` and that nobody has read."""
+    def take_arrived(self) -> bytes:
+        """All of the body of a request that is ``whole`` and that nobody has read. The request keeps none of it."""
 
     def on_disconnect(self, callback: Callable[[], object] | None) -> None:
         """Call ``callback`` once when the client goes (at once when it is gone already); None: nobody asks any more."""

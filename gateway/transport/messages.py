@@ -82,8 +82,8 @@ class HttpRequest:
             return []
         return [values] if isinstance(values, str) else values
 
-    def arrived(self) -> bytes:
-        pieces = self._pieces
+    def take_arrived(self) -> bytes:
+        pieces, self._pieces, self._size = self._pieces, [], 0
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def on_disconnect(self, callback: Callable[[], object] | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -62,6 +63,16 @@ def test_the_canonical_form_means_the_same_and_is_stable(value: object) -> None:
     once = serialise(parse(raw), raw)
     assert serialise(parse(once), once) == once
     assert json.loads(once) == value
+
+
+def test_what_is_kept_costs_no_more_than_it_says() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    value = {"messages": [{"role": "user", "content": "word " * 400}]}
+    before = resident()
+    kept = [serialise(value) for _ in range(10_000)]
+    assert resident() - before < 10_000 * 2 * len(kept[0])
 
 
 def test_key_order_is_kept() -> None:

@@ -14,7 +14,7 @@ from gateway.transport.server import HttpServer
 from tests.gateway.raw import raw_client
 from tests.support.waiting import wait_until
 
-Serve = Callable[[Request, Reply], Awaitable[None]]
+Serve = Callable[[Request, Reply], Awaitable[None] | None]
 
 
 @asynccontextmanager
@@ -54,6 +54,20 @@ async def test_a_request_is_seen_as_it_was_sent() -> None:
         _, headers = await client.head()
         body = await client.reader.readexactly(int(headers["content-length"]))
     assert json.loads(body) == ["POST", "/a%2Fb/../c", "x=%20", "127.0.0.1", "hi"]
+
+
+async def test_a_body_that_was_taken_is_not_kept() -> None:
+    taken: list[bytes] = []
+
+    def serve(request: Request, reply: Reply) -> None:
+        taken.extend((request.take_arrived(), request.take_arrived()))
+        reply.start(200, [("content-length", "0")])
+        reply.finish(b"")
+
+    async with serving(serve) as port, raw_client(port) as client:
+        await client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi")
+        assert (await client.head())[0] == 200
+    assert taken == [b"hi", b""]
 
 
 async def test_pipelined_requests_are_answered_in_order() -> None:
