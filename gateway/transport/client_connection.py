@@ -2,7 +2,8 @@
 
 ::
 
-    data_received ─ llhttp ─▶ head ─▶ HttpRequest ─ body, piece by piece ─▶ whole
+    data_received ─┬─ llhttp ─▶ head ─▶ HttpRequest ─ body, piece by piece ─▶ whole
+                   └─ a head that comes again, with all of its body (`familiar`) ─▶ whole
                                           └─ queued ─▶ serve (awaited or called back) ─▶ kept, lingering or closed
 
 What arrives while a request is answered is kept unparsed, and the socket is not read beyond a bound. Whatever could be
@@ -25,6 +26,8 @@ import httptools
 import orjson
 
 from gateway.transport.counted import CountedReply
+from gateway.transport.familiar import Familiar, familiar
+from gateway.transport.heads import Refused, check
 from gateway.transport.messages import Fields, HttpReply, HttpRequest
 
 if TYPE_CHECKING:
@@ -36,26 +39,20 @@ _MOST_FIELDS = 128
 _LONGEST_HEAD = 64 * 1024  # also of trailers and of chunk extensions
 _UNREAD = 256 * 1024  # bytes of a body that nobody has read yet, above which the socket is not read
 _AHEAD = 64 * 1024  # bytes that came after the request that is being answered
+_STRANGE = 3  # heads in a row that did not come again, after which nobody looks whether the next one will
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # but for the tab
 _RETRY_AFTER_S = 2  # what a client is told for which there is no room
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: do not send what is left, and close with RST instead of FIN
 _LINGER_S = 2.0  # how long the rest of a refused body is read and dropped, so that the client sees the refusal
 
 
-class _Refused(Exception):
-    """What came is no request that this server takes. ``status`` says why."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-
 class ClientConnection(asyncio.Protocol):
     """See the module. ``transport`` is None once the client is gone."""
 
     __slots__ = (
-        "_ahead", "_barren", "_current", "_field_count", "_fields", "_head_size", "_lingering", "_loop", "_parser",
-        "_proxied", "_queue", "_reading", "_reply", "_server", "_target", "_task", "peer", "transport",
-        "when_writable",
+        "_ahead", "_barren", "_begun", "_current", "_deaf", "_familiar", "_field_count", "_fields", "_head_size",
+        "_lingering", "_loop", "_parser", "_proxied", "_queue", "_reading", "_reply", "_server", "_strange", "_target",
+        "_task", "idle_until", "peer", "transport", "when_writable",
     )  # fmt: skip
 
     def __init__(self, server: HttpServer, peer: str) -> None:
@@ -63,6 +60,7 @@ class ClientConnection(asyncio.Protocol):
         self.peer = peer
         self._proxied = server.passes_on(peer)  # so its headers say whose requests these are
         self.when_writable: asyncio.Future[None] | None = None  # while the client does not read
+        self.idle_until = 0.0  # the loop's time at which the head of a request must be there; 0: one is being answered
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
@@ -71,6 +69,10 @@ class ClientConnection(asyncio.Protocol):
         self._reply: HttpReply | None = None  # of the current request
         self._task: asyncio.Future[None] | None = None  # what is awaited for it, if anything is
         self._reading: HttpRequest | None = None  # whose body comes now
+        self._begun = False  # a message has begun, and has not come to its end
+        self._familiar: Familiar | None = None  # the head of the last request, if it may come again
+        self._strange = _STRANGE if self._proxied else 0  # heads in a row that did not come again
+        self._deaf = False  # the socket is not read
         self._target = b""
         self._fields: Fields = {}
         self._field_count = 0
@@ -122,12 +124,13 @@ class ClientConnection(asyncio.Protocol):
     # What llhttp says
 
     def on_message_begin(self) -> None:
+        self._begun = True
         self._target, self._fields, self._field_count, self._head_size = b"", {}, 0, 0
 
     def on_url(self, piece: bytes) -> None:
         self._target += piece
         if len(self._target) > _LONGEST_TARGET:
-            raise _Refused(414)
+            raise Refused(414)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._reading is not None:
@@ -136,10 +139,10 @@ class ClientConnection(asyncio.Protocol):
         self._head_size += size
         self._field_count += 1
         if size > _LONGEST_FIELD or self._field_count > _MOST_FIELDS or self._head_size > _LONGEST_HEAD:
-            raise _Refused(400)
+            raise Refused(400)
         text = value.decode("utf-8", "surrogateescape")
         if not text.isprintable() and _CONTROL.search(value):
-            raise _Refused(400)
+            raise Refused(400)
         fields, field = self._fields, name.decode("ascii").lower()
         before = fields.get(field)
         if before is None:
@@ -155,11 +158,11 @@ class ClientConnection(asyncio.Protocol):
             self, parser.get_method().decode(), self._target.decode("latin-1"), self._fields,
             version=parser.get_http_version(), keep_alive=parser.should_keep_alive(),
         )  # fmt: skip
-        _check(request, upgrade=parser.should_upgrade())
+        check(request, self._fields, upgrade=parser.should_upgrade())
         if self._proxied:
             peer = self._server.client_behind(request)
             if peer is None:
-                raise _Refused(400)
+                raise Refused(400)
             request.peer = peer
         self._barren = 0
         self._reading = request
@@ -172,6 +175,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._barren = 0
+        self._begun = False
         request, self._reading = self._reading, None
         if request is not None:
             request.finish()
@@ -180,7 +184,8 @@ class ClientConnection(asyncio.Protocol):
 
     def go_on(self) -> None:
         """A body was read: there is room for more."""
-        if self.transport is not None and not self.transport.is_closing():
+        if self._deaf and self.transport is not None and not self.transport.is_closing():
+            self._deaf = False
             self.transport.resume_reading()
 
     @property
@@ -241,23 +246,35 @@ class ClientConnection(asyncio.Protocol):
     # The rest is private
 
     def _parse(self, data: bytes) -> None:
+        at_rest = not self._begun
+        if at_rest and self._familiar is not None:
+            request = self._familiar.read(self, data)
+            if request is not None:
+                self._barren = self._strange = 0
+                self._queue.append(request)
+                self._next()
+                return
         self._barren += len(data)
         try:
             self._parser.feed_data(data)
-        except _Refused as refused:
+        except Refused as refused:
             self._refuse(refused.status)
         except httptools.HttpParserCallbackError as error:
-            self._refuse(error.__context__.status if isinstance(error.__context__, _Refused) else 400)
+            self._refuse(error.__context__.status if isinstance(error.__context__, Refused) else 400)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._refuse(400)
         else:
             if self._barren > _LONGEST_HEAD:
                 self._refuse(400)
+            elif at_rest and not self._begun and self._strange < _STRANGE and len(self._queue) == 1:
+                self._strange += 1
+                self._familiar = familiar(data, self._queue[0], self._fields)
         self._next()
 
     def _refuse(self, status: int) -> None:
         """What came cannot be read, nor anything after it. A body in the middle is broken; else it is answered in turn."""
         reading, self._reading = self._reading, None
+        self._begun = True  # and will never end
         self._stop_reading()
         if reading is not None:
             reading.broken()
@@ -269,7 +286,7 @@ class ClientConnection(asyncio.Protocol):
         if self._current is not None or not self._queue or self.transport is None:
             return
         item = self._queue.popleft()
-        self._server.works(self)
+        self.idle_until = 0.0
         if isinstance(item, int):
             self._say_no(item)
             return
@@ -290,12 +307,11 @@ class ClientConnection(asyncio.Protocol):
             self.close()
         else:
             self._server.waits(self)
-            ahead, self._ahead = bytes(self._ahead), bytearray()
             self.go_on()
-            if ahead and not self._queue:
+            if self._ahead and not self._queue:
+                ahead, self._ahead = bytes(self._ahead), bytearray()
                 self._parse(ahead)
             else:
-                self._ahead += ahead
                 self._next()
 
     def _linger(self) -> None:
@@ -306,7 +322,8 @@ class ClientConnection(asyncio.Protocol):
         self.go_on()
 
     def _stop_reading(self) -> None:
-        if self.transport is not None and not self.transport.is_closing():
+        if not self._deaf and self.transport is not None and not self.transport.is_closing():
+            self._deaf = True
             self.transport.pause_reading()
 
     def _say_no(self, status: int) -> None:
@@ -331,24 +348,3 @@ class ClientConnection(asyncio.Protocol):
         )
         self.transport.write(head.encode() + body)
         self._linger()
-
-
-def _check(request: HttpRequest, *, upgrade: bool) -> None:
-    """What llhttp lets pass and this server does not. Raises `_Refused`."""
-    lengths, codings = request.headers("content-length"), request.headers("transfer-encoding")
-    if upgrade or request.method == "CONNECT":
-        raise _Refused(400)
-    if not request.target.startswith("/") or not request.target.isascii() or not request.target.isprintable():
-        raise _Refused(400)
-    if "#" in request.target:
-        raise _Refused(400)  # a fragment is no part of a target (RFC 9112, 3.2): readers differ on where the path ends
-    if len(lengths) > 1 or (lengths and (codings or not (lengths[0].isascii() and lengths[0].isdigit()))):
-        raise _Refused(400)
-    if codings and (len(codings) > 1 or codings[0].lower() != "chunked" or request.version != "1.1"):
-        raise _Refused(400)
-    if request.version not in ("1.0", "1.1"):
-        raise _Refused(505)
-    if request.version == "1.1" and len(request.headers("host")) != 1:
-        raise _Refused(400)
-    if (request.header("expect") or "100-continue").lower() != "100-continue":
-        raise _Refused(417)

@@ -84,8 +84,6 @@ class HttpServer:
             most_greetings=door.most_connections,
         )
         self._connections: set[ClientConnection] = set()
-        # In the order in which their time is up, because all are given the same time.
-        self._idle: dict[ClientConnection, float] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         self._look = self._loop.call_later(idle_s / 50, self._close_idle)
@@ -105,8 +103,9 @@ class HttpServer:
     async def stop_accepting(self) -> None:
         self.stopping = True
         self._acceptor.stop()
-        for connection in list(self._idle):
-            connection.close()
+        for connection in list(self._connections):
+            if connection.idle_until:
+                connection.close()
 
     async def aclose(self, drain_s: float) -> None:
         await self.stop_accepting()
@@ -155,24 +154,17 @@ class HttpServer:
 
     def waits(self, connection: ClientConnection) -> None:
         """``connection`` has a while from now on to bring the head of a request."""
-        self._idle.pop(connection, None)
-        self._idle[connection] = self._loop.time() + self._idle_s
-
-    def works(self, connection: ClientConnection) -> None:
-        """``connection`` has a request that is being answered."""
-        self._idle.pop(connection, None)
+        connection.idle_until = self._loop.time() + self._idle_s
 
     def done(self, connection: ClientConnection) -> None:
         """The connection and all of its work are over."""
-        self._idle.pop(connection, None)
         self._connections.discard(connection)
         if not self._connections:
             self._empty.set()
 
     def _close_idle(self) -> None:
         now = self._loop.time()
-        for connection, until in list(self._idle.items()):
-            if until > now:
-                break
-            connection.close()
+        for connection in list(self._connections):
+            if 0 < connection.idle_until <= now:
+                connection.close()
         self._look = self._loop.call_later(self._idle_s / 50, self._close_idle)
