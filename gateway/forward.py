@@ -18,7 +18,7 @@ from gateway import headers
 from gateway.exchange import Exchange
 from gateway.record import Recorder
 from gateway.transfer import Job, Transfer
-from gateway.transport import Answer, Asked, Call, ClientGone, Request, Upstream, UpstreamError, UpstreamSilent
+from gateway.transport import Answer, Asked, Call, ClientGone, Headers, Request, Upstream, UpstreamError, UpstreamSilent
 from holdpoint.errors import Refusal, StoreUnavailable
 from holdpoint.metrics import Metrics
 from holdpoint.model import Outcome, RefusalCode, State
@@ -49,7 +49,8 @@ class Forwarder:
     def try_send(self, transfer: Transfer, asked: Asked) -> Call | None:
         """`Upstream.try_send` for ``transfer``."""
         method, url, fields = _question(transfer)
-        return self._upstream.try_send(method, url, fields, transfer.job.body, asked)
+        more = headers.passed_on(transfer.exchange.request)
+        return self._upstream.try_send(method, url, fields, transfer.job.body, asked, more=more)
 
     def answered(self, transfer: Transfer) -> None:
         """The head of the answer is there: count how long it took."""
@@ -106,7 +107,8 @@ class Forwarder:
 
     async def _send(self, transfer: Transfer) -> Answer:
         method, url, fields = _question(transfer)
-        answer = await self._upstream.send(method, url, fields, transfer.job.body, fresh=transfer.job.held)
+        job, more = transfer.job, headers.passed_on(transfer.exchange.request)
+        answer = await self._upstream.send(method, url, fields, job.body, fresh=job.held, more=more)
         self.answered(transfer)
         return answer
 
@@ -162,18 +164,13 @@ class Forwarder:
         self._recorder.settle("an outcome", lambda: finish(outcome, response))
 
 
-def _question(transfer: Transfer) -> tuple[str, str, list[tuple[str, str]]]:
-    """Method, URL and headers of what the model is sent."""
+def _question(transfer: Transfer) -> tuple[str, str, Headers]:
+    """Method, URL and own headers of what the model is sent."""
     exchange, job = transfer.exchange, transfer.job
     connection = exchange.connection
     secret = resolve_credential(connection.credential) if connection.credential is not None else None
-    fields = headers.to_model(
-        exchange.request,
-        exchange.protocol,
-        credential=secret.get_secret_value() if secret is not None else None,
-        stream=exchange.stream,
-        has_body=bool(job.body),
-    )
+    credential = secret.get_secret_value() if secret is not None else None
+    fields = headers.to_model(exchange.protocol, credential=credential, stream=exchange.stream, has_body=bool(job.body))
     return exchange.endpoint.method, connection.upstream.rstrip("/") + job.target, fields
 
 

@@ -26,19 +26,31 @@ _KEPT_BACK = frozenset(
 _KEPT_BACK_UNHELD = _KEPT_BACK - {"x-should-retry", "retry-after", "retry-after-ms"}
 
 
-def to_model(
-    request: Request, protocol: Protocol, *, credential: str | None, stream: bool, has_body: bool
-) -> list[tuple[str, str]]:
-    """The headers of the request that the model gets. The caller's credential is never among them."""
+def _of_a_kind(*, stream: bool, has_body: bool) -> tuple[tuple[str, str], ...]:
     headers = [
         ("accept", "text/event-stream" if stream else "application/json"),
         ("accept-encoding", "identity"),
         ("user-agent", "holdpoint"),
     ]
-    if has_body:
-        headers.append(("content-type", "application/json"))
-    if credential is not None:
-        headers += protocol.credential_headers(credential)
+    return (*headers, ("content-type", "application/json")) if has_body else tuple(headers)
+
+
+_OF_A_KIND = {
+    (stream, has_body): _of_a_kind(stream=stream, has_body=has_body)
+    for stream in (True, False)
+    for has_body in (True, False)
+}
+
+
+def to_model(protocol: Protocol, *, credential: str | None, stream: bool, has_body: bool) -> Headers:
+    """The gateway's own headers of a request: those of its kind. The caller's credential is never among them."""
+    kind = _OF_A_KIND[stream, has_body]
+    return kind if credential is None else kind + protocol.credential_headers(credential)
+
+
+def passed_on(request: Request) -> Headers:
+    """What of the client's own headers the model gets."""
+    headers: list[tuple[str, str]] = []
     request_id = request.header("x-request-id")
     if request_id is not None and _REQUEST_ID.fullmatch(request_id):
         headers.append(("x-request-id", request_id))

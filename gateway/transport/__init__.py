@@ -159,10 +159,14 @@ class Call(Protocol):
 
 
 class Upstream(Protocol):
-    """The client side."""
+    """The client side.
+
+    ``headers`` are those that request after request has in common: how such a request begins is remembered. ``more``
+    are those of one request alone.
+    """
 
     def try_send(
-        self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, asked: Asked
+        self, method: str, url: str, headers: Headers, body: bytes, asked: Asked, *, more: Headers = ()
     ) -> Call | None:
         """`send` without waiting, over a kept connection; None, and nothing was sent, when there is none that is good.
 
@@ -173,7 +177,7 @@ class Upstream(Protocol):
         """
 
     async def send(
-        self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, *, fresh: bool
+        self, method: str, url: str, headers: Headers, body: bytes, *, fresh: bool, more: Headers = ()
     ) -> Answer:
         """Send one request and wait for the head of its answer. It is never sent twice.
 

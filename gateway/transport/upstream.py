@@ -10,16 +10,15 @@ A request is sent at most once; only making the connection is tried a second tim
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
 from functools import cached_property
 from urllib.parse import urlsplit
 
-from gateway.transport import Answer, Asked, UpstreamUnreachable
+from gateway.transport import Answer, Asked, Headers, UpstreamUnreachable
 from gateway.transport.tls import upstream_context
 from gateway.transport.upstream_connection import UpstreamConnection
 from gateway.transport.upstream_pool import Pool
 
-_MOST_TARGETS = 10_000
+_MOST_STARTS = 1_000
 _KEEP_S = 4.0  # below the five seconds after which uvicorn, and with it most model servers, closes an idle connection
 
 
@@ -40,24 +39,21 @@ class HttpUpstream:
         self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
         self._pools: dict[tuple[str, int, bool], Pool] = {}
-        self._targets: dict[tuple[str, str], tuple[Pool, str]] = {}
+        self._starts: dict[tuple[str, str, Headers], tuple[Pool, bytes]] = {}
 
     async def send(
-        self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, *, fresh: bool
+        self, method: str, url: str, headers: Headers, body: bytes, *, fresh: bool, more: Headers = ()
     ) -> Answer:
-        pool, start = self._targets.get((method, url)) or self._target(method, url)
-        head = _head(start, headers, body, last=fresh)
+        pool, start = self._start(method, url, headers)
+        head = _head(start, more, body, last=fresh)
         connection = await pool.take(fresh=fresh)
         return await connection.ask(head, body, bodiless=method == "HEAD")
 
     def try_send(
-        self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, asked: Asked
+        self, method: str, url: str, headers: Headers, body: bytes, asked: Asked, *, more: Headers = ()
     ) -> UpstreamConnection | None:
-        found = self._targets.get((method, url))
-        if found is None:
-            return None
-        pool, start = found
-        head = _head(start, headers, body, last=False)  # first: it may raise, and a connection that was taken is lost
+        pool, start = self._start(method, url, headers)
+        head = _head(start, more, body, last=False)  # first: it may raise, and a connection that was taken is lost
         connection = pool.take_kept()
         if connection is not None:
             connection.begin(head, body, asked, bodiless=method == "HEAD")
@@ -67,8 +63,20 @@ class HttpUpstream:
         for pool in self._pools.values():
             await pool.aclose()
 
+    def _start(self, method: str, url: str, headers: Headers) -> tuple[Pool, bytes]:
+        """Where a request goes, and how it begins. Raises `UpstreamUnreachable` when it cannot be sent."""
+        key = (method, url, tuple(headers))
+        found = self._starts.get(key)
+        if found is None:
+            pool, lines = self._target(method, url)
+            found = pool, lines.encode() + _lines(headers)
+            if len(self._starts) >= _MOST_STARTS:
+                self._starts.clear()
+            self._starts[key] = found
+        return found
+
     def _target(self, method: str, url: str) -> tuple[Pool, str]:
-        """Where a URL leads, and how a request for it begins. Taking it apart costs more than looking it up."""
+        """Where a URL leads, and the first lines of a request for it."""
         parts = urlsplit(url)
         tls = parts.scheme == "https"
         host = parts.hostname or ""
@@ -89,24 +97,25 @@ class HttpUpstream:
                 keep_s=self._keep_s,
             )
         shown = (f"[{host}]" if ":" in host else host) + ("" if port == usual else f":{port}")
-        start = f"{method} {parts.path or '/'} HTTP/1.1\r\nhost: {shown}\r\n"
-        if len(self._targets) >= _MOST_TARGETS:
-            self._targets.clear()
-        self._targets[method, url] = pool, start
-        return pool, start
+        return pool, f"{method} {parts.path or '/'} HTTP/1.1\r\nhost: {shown}\r\n"
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         return self._own_tls or upstream_context(None, None, None)
 
 
-def _head(start: str, headers: Iterable[tuple[str, str]], body: bytes, *, last: bool) -> bytes:
-    """The head of a request; ``last`` closes the connection behind it."""
+def _lines(headers: Headers) -> bytes:
+    """Headers as they are sent. Raises `UpstreamUnreachable` when one of them would be more than one line."""
     lines = [f"{name}: {value}" for name, value in headers]
-    if body:
-        lines.append(f"content-length: {len(body)}")
-    if last:
-        lines.append("connection: close")
-    if not "".join(lines).isprintable():  # a line break in one would be another header
+    if not "".join(lines).isprintable():
         raise UpstreamUnreachable("the connection's credential cannot be sent as a header")
-    return (start + "\r\n".join(lines) + "\r\n\r\n").encode()
+    return "".join([f"{line}\r\n" for line in lines]).encode()
+
+
+def _head(start: bytes, more: Headers, body: bytes, *, last: bool) -> bytes:
+    """The head of a request; ``last`` closes the connection behind it."""
+    if more:
+        start += _lines(more)
+    if last:
+        start += b"connection: close\r\n"
+    return b"%bcontent-length: %d\r\n\r\n" % (start, len(body)) if body else start + b"\r\n"

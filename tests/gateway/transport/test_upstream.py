@@ -415,3 +415,27 @@ async def test_a_header_that_cannot_be_sent_costs_no_kept_connection(model: Mode
         assert client.try_send("POST", url, [("accept", "x/y")], b"{}", asked.set_result) is not None
         (await asked).close()
     assert await sockets(model) == 1
+
+
+@pytest.mark.promise(2)
+async def test_what_requests_have_in_common_is_not_mixed_up(model: Model) -> None:
+    """How a request begins is remembered: never with another's credential, never with what one request had of its own."""
+    url = f"{model.url}/v1/models"
+    async with upstream() as client:
+        for number in (1, 2, 1):
+            for more in ([], [("x-request-id", f"r{number}")], []):
+                answer = await client.send(
+                    "POST", url, (("authorization", f"Bearer {number}"),), b"{}", fresh=False, more=more
+                )
+                while not answer.ended:
+                    await answer.read()
+                answer.close()
+        with pytest.raises(UpstreamUnreachable):
+            await client.send(
+                "POST", url, (("authorization", "Bearer 1"),), b"", fresh=False, more=[("a", "b\r\nc: d")]
+            )
+        for _ in range(2):
+            with pytest.raises(UpstreamUnreachable):
+                await client.send("POST", url, (("authorization", "Bearer 1\r\nc: d"),), b"", fresh=False)
+    sent = [(each.headers["authorization"], each.headers.get("x-request-id")) for each in model.received]
+    assert sent == [(f"Bearer {number}", more) for number in (1, 2, 1) for more in (None, f"r{number}", None)]
