@@ -23,11 +23,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 import httptools
-import orjson
 
 from gateway.transport.counted import CountedReply
 from gateway.transport.familiar import Familiar, familiar
-from gateway.transport.heads import Refused, check
+from gateway.transport.heads import Refused, check, comes_at_once
+from gateway.transport.last_words import no_request, no_room
 from gateway.transport.messages import Fields, HttpReply, HttpRequest
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ _MOST_FIELDS = 128
 _LONGEST_HEAD = 64 * 1024  # also of trailers and of chunk extensions
 _UNREAD = 256 * 1024  # bytes of a body that nobody has read yet, above which the socket is not read
 _AHEAD = 64 * 1024  # bytes that came after the request that is being answered
+_SOON_S = 0.02  # many clients send head and body in two writes; whoever has a whole request needs no coroutine for it
 _STRANGE = 3  # heads in a row that did not come again, after which nobody looks whether the next one will
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # but for the tab
-_RETRY_AFTER_S = 2  # what a client is told for which there is no room
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: do not send what is left, and close with RST instead of FIN
 _LINGER_S = 2.0  # how long the rest of a refused body is read and dropped, so that the client sees the refusal
 
@@ -51,7 +51,7 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_ahead", "_barren", "_begun", "_current", "_deaf", "_familiar", "_field_count", "_fields", "_head_size",
-        "_lingering", "_loop", "_parser", "_proxied", "_queue", "_reading", "_reply", "_server", "_strange", "_target",
+        "_lingering", "_loop", "_missing", "_parser", "_proxied", "_queue", "_reading", "_reply", "_server", "_soon", "_strange", "_target",
         "_task", "idle_until", "peer", "transport", "when_writable",
     )  # fmt: skip
 
@@ -69,8 +69,12 @@ class ClientConnection(asyncio.Protocol):
         self._reply: HttpReply | None = None  # of the current request
         self._task: asyncio.Future[None] | None = None  # what is awaited for it, if anything is
         self._reading: HttpRequest | None = None  # whose body comes now
-        self._begun = False  # a message has begun, and has not come to its end
+        self._begun = False  # the parser is in the middle of a message
         self._familiar: Familiar | None = None  # the head of the last request, if it may come again
+        self._missing = 0  # bytes of a body whose head the parser has not seen
+        self._soon: asyncio.TimerHandle | None = (
+            None  # a request is served when its body is there, but not later than this
+        )
         self._strange = _STRANGE if self._proxied else 0  # heads in a row that did not come again
         self._deaf = False  # the socket is not read
         self._target = b""
@@ -86,14 +90,15 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         if not self._server.opened(self):
-            self._turn_away()
+            self._say(*no_room())
         elif self._server.stopping:
             self.close()
 
     def connection_lost(self, _error: Exception | None) -> None:
         self.transport = None
-        if self._lingering is not None:
-            self._lingering.cancel()
+        for timer in (self._lingering, self._soon):
+            if timer is not None:
+                timer.cancel()
         self._queue.clear()
         self._ahead.clear()
         self.resume_writing()
@@ -246,13 +251,14 @@ class ClientConnection(asyncio.Protocol):
     # The rest is private
 
     def _parse(self, data: bytes) -> None:
+        if self._missing:
+            self._go_on_with_body(data)
+            return
         at_rest = not self._begun
         if at_rest and self._familiar is not None:
-            request = self._familiar.read(self, data)
-            if request is not None:
-                self._barren = self._strange = 0
-                self._queue.append(request)
-                self._next()
+            found = self._familiar.read(self, data)
+            if found is not None:
+                self._take(*found)
                 return
         self._barren += len(data)
         try:
@@ -266,10 +272,31 @@ class ClientConnection(asyncio.Protocol):
         else:
             if self._barren > _LONGEST_HEAD:
                 self._refuse(400)
-            elif at_rest and not self._begun and self._strange < _STRANGE and len(self._queue) == 1:
+            elif at_rest and self._strange < _STRANGE and len(self._queue) == 1:
                 self._strange += 1
                 self._familiar = familiar(data, self._queue[0], self._fields)
         self._next()
+
+    def _take(self, request: HttpRequest, missing: int) -> None:
+        """A request that the parser has not seen, and will not see the rest of."""
+        self._barren = self._strange = 0
+        self._queue.append(request)
+        self._missing = missing
+        if missing:
+            self._reading = request
+        self._next()
+
+    def _go_on_with_body(self, data: bytes) -> None:
+        """What is missing of such a request comes first in ``data``; what follows it is a message of its own."""
+        piece, rest = data[: self._missing], data[self._missing :]
+        self._missing -= len(piece)
+        self.on_body(piece)
+        if not self._missing:
+            self.on_message_complete()
+        if rest:
+            self._parse(rest)
+        else:
+            self._next()
 
     def _refuse(self, status: int) -> None:
         """What came cannot be read, nor anything after it. A body in the middle is broken; else it is answered in turn."""
@@ -285,10 +312,22 @@ class ClientConnection(asyncio.Protocol):
         """Serve what is next in the queue, if nothing is being served."""
         if self._current is not None or not self._queue or self.transport is None:
             return
-        item = self._queue.popleft()
         self.idle_until = 0.0
+        item = self._queue[0]
+        if self._soon is not None:
+            if item is self._reading:
+                return
+            self._soon.cancel()
+        elif item is self._reading and comes_at_once(item):
+            self._soon = self._loop.call_later(_SOON_S, self._serve)
+            return
+        self._serve()
+
+    def _serve(self) -> None:
+        self._soon = None
+        item = self._queue.popleft()
         if isinstance(item, int):
-            self._say_no(item)
+            self._say(item, no_request(item))
             return
         self._current = item
         self._reply = self._server.reply(self, item)
@@ -326,25 +365,9 @@ class ClientConnection(asyncio.Protocol):
             self._deaf = True
             self.transport.pause_reading()
 
-    def _say_no(self, status: int) -> None:
-        """What is not HTTP never reaches the route."""
-        error = {"message": "The request is not valid HTTP.", "type": "invalid_request_error", "code": "uninspectable"}
-        self._say(f"{status} Bad Request", error, "x-should-retry: false")
-
-    def _turn_away(self) -> None:
-        """There is no room for this connection."""
-        error = {"message": "The gateway has too many connections.", "type": "server_error", "code": "unavailable"}
-        self._say("503 Service Unavailable", error, f"retry-after: {_RETRY_AFTER_S}")
-
-    def _say(self, status: str, error: dict[str, str], header: str) -> None:
+    def _say(self, status: int, words: bytes) -> None:
         """A last answer that no route gave."""
-        self._server.tell_refused(self.peer, int(status[:3]))
-        if self.transport is None or self.transport.is_closing():
-            return
-        body = orjson.dumps({"error": {**error, "param": None}})
-        head = (
-            f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-            f"{header}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
-        self._linger()
+        self._server.tell_refused(self.peer, status)
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(words)
+            self._linger()

@@ -7,8 +7,8 @@
 
 llhttp reads a head from its first byte, and the same bytes mean the same again. So what it has read and this server has
 taken need not be parsed a second time on the same connection, where nothing of another message is under way: not when
-every byte but the digits of the length is the same, and the body ends where the bytes that have arrived end. Whatever
-differs is parsed.
+every byte but the digits of the length is the same, and nothing has arrived that is not of the body. Whatever differs is
+parsed.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Familiar:
         self._target = request.target
         self._version = request.version
 
-    def read(self, connection: ClientConnection, data: bytes) -> HttpRequest | None:
-        """The request, when ``data`` is this head and all of its body, and no byte more."""
+    def read(self, connection: ClientConnection, data: bytes) -> tuple[HttpRequest, int] | None:
+        """The request, when ``data`` is this head and of its body what has arrived; how many bytes of it are missing."""
         before, behind = self._before, self._behind
         if not data.startswith(before):
             return None
@@ -49,19 +49,20 @@ class Familiar:
         digits = data[start:end] if end > start else b""
         if not digits.isdigit() or not data.startswith(behind, end):
             return None
-        size, start = int(digits), end + len(behind)
-        if start + size != len(data):
+        start = end + len(behind)
+        missing = start + int(digits) - len(data)
+        if missing < 0:
             return None
         fields = {**self._fields, "content-length": digits.decode()}
         request = HttpRequest(connection, self._method, self._target, fields, version=self._version, keep_alive=True)
-        request.arrive(data[start:])
-        return request
+        request.arrive(data[start:], whole=not missing)
+        return request, missing
 
 
 def familiar(data: bytes, request: HttpRequest | int, fields: Fields) -> Familiar | None:
-    """What to look for next time, when ``data`` was ``request``, its body, and nothing else; ``fields`` is its head's.
+    """What to look for next time, when ``data`` was the head of ``request``, with these ``fields``, and of its body what had come.
 
-    None: it will not come again. It rests on nothing that others have checked: one length, which says where ``data`` ends.
+    None: it will not come again. It rests on nothing that others have checked: one length, and nothing behind the body.
     """
     if isinstance(request, int) or not request.keep_alive:
         return None  # nothing follows it
@@ -69,6 +70,6 @@ def familiar(data: bytes, request: HttpRequest | int, fields: Fields) -> Familia
     found = _LENGTH.search(data, 0, end)
     if found is None or fields.get("content-length") != found[1].decode():
         return None
-    if end + int(found[1]) != len(data):
+    if end + int(found[1]) < len(data):
         return None
     return Familiar(data[: found.start(1)], data[found.end(1) : end], request, fields)

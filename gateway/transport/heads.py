@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from gateway.transport.messages import Fields, HttpRequest
 
+_SMALL = 64 * 1024  # bytes
+
 
 class Refused(Exception):
     """What came is no request that this server takes. ``status`` says why."""
@@ -33,6 +35,12 @@ def check(request: HttpRequest, fields: Fields, *, upgrade: bool) -> None:
         raise Refused(400)
     if "expect" in fields and (request.header("expect") or "100-continue").lower() != "100-continue":
         raise Refused(417)
+
+
+def comes_at_once(request: HttpRequest) -> bool:
+    """Whether the body is on its way, and small: its sender does not wait to be asked for it."""
+    length = request.header("content-length")
+    return length is not None and len(length) <= 5 and int(length) <= _SMALL and request.header("expect") is None
 
 
 def _is_number(text: str) -> bool:

@@ -126,12 +126,12 @@ class HttpRequest:
         finally:
             self._waiter = None
 
-    def arrive(self, body: bytes) -> None:
-        """All of it is here at once, before anybody has seen it."""
+    def arrive(self, body: bytes, *, whole: bool) -> None:
+        """So much of the body is there already, before anybody has seen the request."""
         if body:
             self._pieces.append(body)
             self._size = len(body)
-        self.whole = True
+        self.whole = whole
 
     def feed(self, piece: bytes) -> int:
         """Take a piece of the body; how many bytes nobody has read yet."""

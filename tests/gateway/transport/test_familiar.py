@@ -123,6 +123,20 @@ async def test_the_same_head_brings_other_bodies_and_is_not_parsed() -> None:
         assert fields["x-a"] == ["b", "c"]
 
 
+@pytest.mark.parametrize("first", [0, 1, 50_000], ids=str)
+async def test_a_large_body_in_pieces_is_served_before_it_is_whole(first: int) -> None:
+    raw, body = clean(b"y" * 70_000), b"y" * 70_000
+    first += len(raw) - len(body)
+    async with warm() as here, here.connected() as (connection, client, seen):
+        connection.data_received(CLEAN)
+        assert (await client.head())[0] == 200
+        for piece in (raw[:first], raw[first : first + 9], raw[first + 9 :] + CLEAN):
+            connection.data_received(piece)
+            assert len(seen.requests) == 1
+        assert [(await client.head())[0] for _ in range(2)] == [200, 200]
+        assert [request[-1] for request in seen.requests] == [BODY, body, BODY]
+
+
 @pytest.mark.promise(2)
 @pytest.mark.parametrize("digits", DIGITS, ids=repr)
 async def test_another_length_is_read_as_it_is_read_first(digits: bytes) -> None:
