@@ -61,14 +61,15 @@ def passed_on(request: Request) -> Headers:
 
 
 def to_client(headers: Headers, *, held: bool) -> list[tuple[str, str]]:
-    """The headers of a model's answer that the client gets; of a held request none that invite a retry."""
-    lowered = [(name.lower(), value) for name, value in headers]
+    """Those of ``headers``, in lower case, that the client gets; of a held request none that invite a retry."""
     kept_back = _KEPT_BACK if held else _KEPT_BACK_UNHELD
-    for name, value in lowered:
-        if name == "connection":  # it may name more of its kind
-            kept_back = kept_back.union(token.strip().lower() for token in value.split(","))
-    return [
-        (name, value)
-        for name, value in lowered
-        if name not in kept_back and not name.startswith("x-holdpoint-") and value.isascii() and value.isprintable()
-    ]
+    kept: list[tuple[str, str]] = []
+    named: set[str] = set()
+    for header in headers:
+        name, value = header
+        if name in kept_back:
+            if name == "connection":  # it may name more of its kind
+                named.update(token.strip().lower() for token in value.split(","))
+        elif not name.startswith("x-holdpoint-") and value.isascii() and value.isprintable():
+            kept.append(header)
+    return [header for header in kept if header[0] not in named] if named else kept

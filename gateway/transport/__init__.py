@@ -122,7 +122,7 @@ class Reply(Protocol):
 
 
 class Answer(Protocol):
-    """A model's answer. Not reading it stops the model from sending."""
+    """A model's answer, the names of its headers in lower case. Not reading it stops the model from sending."""
 
     status: int
     headers: Headers

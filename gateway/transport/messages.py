@@ -219,9 +219,11 @@ class HttpReply:
 
     def finish(self, data: bytes) -> None:
         connection = self._connection
-        with suppress(ClientGone):
+        try:
             self._send(self._framed(data) + b"0\r\n\r\n" if self._chunked else self._framed(data))
             self.ended = True
+        except ClientGone:
+            pass
         if connection.when_writable is not None:
             self.hand_over(self._drained())
         else:
