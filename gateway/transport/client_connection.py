@@ -254,8 +254,8 @@ class ClientConnection(asyncio.Protocol):
         if self._missing:
             self._go_on_with_body(data)
             return
-        at_rest = not self._begun
-        if at_rest and self._familiar is not None:
+        may_learn = not self._begun and not self._queue and self._strange < _STRANGE
+        if not self._begun and self._familiar is not None:
             found = self._familiar.read(self, data)
             if found is not None:
                 self._take(*found)
@@ -272,7 +272,7 @@ class ClientConnection(asyncio.Protocol):
         else:
             if self._barren > _LONGEST_HEAD:
                 self._refuse(400)
-            elif at_rest and self._strange < _STRANGE and len(self._queue) == 1:
+            elif may_learn and len(self._queue) == 1:
                 self._strange += 1
                 self._familiar = familiar(data, self._queue[0], self._fields)
         self._next()

@@ -171,6 +171,21 @@ async def test_in_the_middle_of_a_message_it_is_no_head(begun: bytes) -> None:
 
 
 @pytest.mark.promise(2)
+@pytest.mark.parametrize("next_one", [b"", b"X-A: evil\r\n", b"X-A: evil\r\nContent-Length: 60\r\n"])
+async def test_a_head_is_not_taken_for_the_next_one_that_has_begun(next_one: bytes) -> None:
+    """The fields of the second are there already when the first is looked at."""
+    second = b"POST /other HTTP/1.1\r\nHost: x\r\n" + next_one + b"Conn"
+    rest = b"ection: x\r\n\r\n" + (BODY if b"Length" in next_one else b"")
+    async with warm() as here, here.connected() as (connection, client, seen):
+        for piece in (CLEAN + second, rest, CLEAN):
+            connection.data_received(piece)
+        for _ in range(3):
+            assert (await client.head())[0] == 200
+        assert len(seen.requests) == 3
+        assert seen.requests[2] == seen.requests[0] != seen.requests[1]
+
+
+@pytest.mark.promise(2)
 async def test_nothing_is_served_after_what_was_refused() -> None:
     async with warm() as here, here.connected() as (connection, client, seen):
         connection.data_received(CLEAN)
