@@ -78,4 +78,4 @@ class Found:
 
 
 def _is_run_of_numbers(item: list[Any]) -> bool:
-    return len(item) >= _MANY_NUMBERS and all(isinstance(each, int | float) for each in item)
+    return len(item) >= _MANY_NUMBERS and all(isinstance(each, int | canonical.Decimals) for each in item)
