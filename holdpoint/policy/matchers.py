@@ -2,17 +2,21 @@
 
 ::
 
-    patterns ─ PatternSet (one RE2 Set) ─ inspect(text) ─▶ Inspected: which patterns hit, raw or normalised
-                                                             └─ spans(pattern) ─▶ where, in the raw text
+    patterns ─ PatternSet (an RE2 Set or a few) ─ inspect(text) ─▶ Inspected: which patterns hit, raw or normalised
+                                                                     └─ spans(pattern) ─▶ where, in the raw text
 
-One Set says *which* patterns match, at a cost that hardly depends on their number; only those are run singly for their
-spans. A Set that runs out of memory answers "no match", so each has an empty pattern that always matches: when it is
-missing, the text was not inspected (`NotInspected`). Two more patterns of the Set find invisible and foldable
-characters, so that plain text pays nothing for normalisation.
+A Set says *which* patterns match, at a cost that hardly depends on their number; only those are run singly for their
+spans. A Set that runs out of memory answers "no match", so each has a pattern that always matches, once, at the very
+end of the text: when it is missing, the text was not inspected (`NotInspected`). Two more patterns of the first Set find
+invisible and foldable characters, so that plain text pays nothing for normalisation.
+
+RE2 compiles a Set in one call that holds the interpreter, so many patterns become several Sets, with turns for the other
+threads in between. Each Set reads the text once more: 2 µs per KB.
 """
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +34,9 @@ _SET_MEMORY_BYTES = 64 * 1024 * 1024
 _SET_MEMORY_PER_INSTRUCTION_BYTES = 128
 
 _SENTINEL, _HIDDEN, _FOLDABLE, _FIRST = 0, 1, 2, 3
+_END = r"\z"  # the sentinel; an empty pattern matches before every byte, which makes each of them cost twice as much
+_SET_INSTRUCTIONS = 100_000  # of one Set; RE2 takes some 50 ms to compile them
+_TURN_S = 0.02  # between two Sets: enough for all requests that came meanwhile
 
 
 class NotInspected(Exception):
@@ -37,23 +44,21 @@ class NotInspected(Exception):
 
 
 class PatternSet:
-    """All patterns that look at the same text, as one RE2 Set. Immutable once made; safe for any number of threads."""
+    """All patterns that look at the same text. Immutable once made; safe for any number of threads."""
 
-    __slots__ = ("_set", "patterns")
+    __slots__ = ("_more", "_set", "patterns")
 
     def __init__(self, patterns: Sequence[TextPattern]) -> None:
         """Raises BadPattern when the patterns are too large together."""
         self.patterns = tuple(patterns)
-        options = re2.Options()
-        options.log_errors = False
-        options.max_mem = _SET_MEMORY_BYTES + _SET_MEMORY_PER_INSTRUCTION_BYTES * sum(p.size for p in patterns)
-        self._set = re2.Set.SearchSet(options)
-        try:
-            for regex in ("", HIDDEN_CLASS, FOLDABLE_CLASS, *(p.regex for p in patterns)):
-                self._set.Add(regex)
-            self._set.Compile()
-        except re2.error:
-            raise BadPattern("the patterns are too large together") from None
+        pieces = _pieces(self.patterns)
+        end = len(pieces[0])
+        self._set = _compile(_END, HIDDEN_CLASS, FOLDABLE_CLASS, patterns=pieces[0])
+        self._more: list[tuple[int, re2.Set]] = []  # each with how much its numbers are too low
+        for piece in pieces[1:]:
+            time.sleep(_TURN_S)
+            self._more.append((end + _FIRST - 1, _compile(_END, patterns=piece)))
+            end += len(piece)
 
     def inspect(self, text: str) -> Inspected | None:
         """Which patterns match; None when none does.
@@ -81,13 +86,49 @@ class PatternSet:
         return Inspected(self, text, variants, hits) if hits else None
 
     def _look(self, text: str) -> list[int]:
-        try:
-            found: list[int] | None = self._set.Match(encode(text))
-        except (re2.error, MemoryError):
-            raise NotInspected from None
-        if not found or _SENTINEL not in found:
-            raise NotInspected
+        data = encode(text)
+        found = _match(self._set, data)
+        for behind, each in self._more:
+            found += [number + behind for number in _match(each, data) if number != _SENTINEL]
         return found
+
+
+def _pieces(patterns: Sequence[TextPattern]) -> list[list[TextPattern]]:
+    """The patterns in order, one list for each Set; the first is there even when it is empty."""
+    pieces: list[list[TextPattern]] = [[]]
+    size = 0
+    for pattern in patterns:
+        size += pattern.size
+        if size > _SET_INSTRUCTIONS and pieces[-1]:
+            pieces.append([])
+            size = pattern.size
+        pieces[-1].append(pattern)
+    return pieces
+
+
+def _compile(*regexes: str, patterns: Sequence[TextPattern]) -> re2.Set:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _SET_MEMORY_BYTES + _SET_MEMORY_PER_INSTRUCTION_BYTES * sum(p.size for p in patterns)
+    made = re2.Set.SearchSet(options)
+    try:
+        for regex in (*regexes, *(p.regex for p in patterns)):
+            made.Add(regex)
+        made.Compile()
+    except re2.error:
+        raise BadPattern("the patterns are too large together") from None
+    return made
+
+
+def _match(patterns: re2.Set, data: bytes) -> list[int]:
+    """The numbers of what matches, the sentinel's first. Raises NotInspected when it does not."""
+    try:
+        found: list[int] | None = patterns.Match(data)
+    except (re2.error, MemoryError):
+        raise NotInspected from None
+    if not found or _SENTINEL not in found:
+        raise NotInspected
+    return found
 
 
 def _variant(found: list[int]) -> frozenset[int]:
