@@ -15,8 +15,10 @@ when a policy has been superseded for `LONGEST_BEHIND_MS`, nothing is decided by
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -273,8 +275,22 @@ class Live:
 
 def _compiled(stored: StoredPolicy | None) -> tuple[Policy, Mapping[str, frozenset[str]]]:
     """The policy that is stored, and its members."""
-    policy = _policy_of(stored)
+    with _no_collection():
+        policy = _policy_of(stored)
     return policy, _memberships(policy)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Nobody looks for cycles meanwhile: what a large document is made of, half a million objects without any, would
+    be looked through again and again, and each time every thread waits."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _policy_of(stored: StoredPolicy | None) -> Policy:

@@ -72,29 +72,27 @@ def _line(event: yaml.Event) -> int:
 
 def _check_size(root: Node) -> None:
     """Bound the tree with its aliases written out; what contains itself has no end."""
-    measured: dict[int, tuple[int, int]] = {}
-    open_nodes: set[int] = set()
+    _measure(root, {}, set())
 
-    def measure(node: Node) -> tuple[int, int]:
-        """Size and height. An alias points backwards, so the recursion is no deeper than the text."""
-        line = node.start_mark.line + 1
-        if id(node) in open_nodes:
-            raise BadYaml("an alias refers to something that contains it", line)
-        if id(node) in measured:
-            return measured[id(node)]
-        open_nodes.add(id(node))
-        inside = [measure(child) for child in children(node)]
-        open_nodes.discard(id(node))
-        size = 1 + sum(size for size, _ in inside)
-        height = 1 + max((height for _, height in inside), default=0)
-        if size > MAX_NODES:
-            raise BadYaml(f"is larger than {MAX_NODES} values, aliases written out", line)
-        if height > MAX_DEPTH:
-            raise BadYaml(f"is nested deeper than {MAX_DEPTH} levels, aliases written out", line)
-        measured[id(node)] = size, height
-        return size, height
 
-    measure(root)
+def _measure(node: Node, measured: dict[int, tuple[int, int]], open_nodes: set[int]) -> tuple[int, int]:
+    """Size and height. An alias points backwards, so the recursion is no deeper than the text."""
+    line = node.start_mark.line + 1
+    if id(node) in open_nodes:
+        raise BadYaml("an alias refers to something that contains it", line)
+    if id(node) in measured:
+        return measured[id(node)]
+    open_nodes.add(id(node))
+    inside = [_measure(child, measured, open_nodes) for child in children(node)]
+    open_nodes.discard(id(node))
+    size = 1 + sum(size for size, _ in inside)
+    height = 1 + max((height for _, height in inside), default=0)
+    if size > MAX_NODES:
+        raise BadYaml(f"is larger than {MAX_NODES} values, aliases written out", line)
+    if height > MAX_DEPTH:
+        raise BadYaml(f"is nested deeper than {MAX_DEPTH} levels, aliases written out", line)
+    measured[id(node)] = size, height
+    return size, height
 
 
 def children(node: Node) -> list[Node]:

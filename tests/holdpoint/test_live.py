@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import traceback
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -193,6 +195,25 @@ async def test_requests_go_on_while_5000_rules_compile(live: Live, store: Store)
     assert set(live.snapshot.policy.connections) == {"bench"}
     assert verdict(live, "secret4999 key = abcdef") is Verdict.REVIEW
     assert verdict(live, "the password") is Verdict.ALLOW
+
+
+async def test_nothing_is_collected_while_a_policy_compiles(live: Live, store: Store) -> None:
+    """A look at all that a large document is made of would hold up every thread."""
+    await store.config.push_policy(policy("http://127.0.0.1:9", rules=1_000), expect=0, by="alex")
+    meanwhile: list[str] = []
+
+    def note(_phase: str, _info: dict[str, int]) -> None:
+        callers = {frame.name for frame in traceback.extract_stack()}
+        meanwhile.extend(callers & {"parse_policy", "compile_policy"})
+
+    gc.callbacks.append(note)
+    try:
+        await live.catch_up()
+    finally:
+        gc.callbacks.remove(note)
+    assert live.snapshot.policy.version == 1
+    assert not meanwhile
+    assert gc.isenabled()
 
 
 async def test_pushes_while_one_compiles(live: Live, store: Store, gate: Gate) -> None:
