@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import gc
 import logging
-import sys
 import resource
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass

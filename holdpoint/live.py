@@ -282,8 +282,10 @@ def _compiled(stored: StoredPolicy | None) -> tuple[Policy, Mapping[str, frozens
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Nobody looks for cycles meanwhile: what a large document is made of, half a million objects without any, would
-    be looked through again and again, and each time every thread waits."""
+    """Nobody looks for cycles meanwhile.
+
+    A large document is half a million objects without any; a look at all of them makes every thread wait.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:

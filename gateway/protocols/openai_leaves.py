@@ -50,6 +50,8 @@ class Found:
         if isinstance(value, str):
             self.text(path, role, value)
             return
+        if not isinstance(value, dict | list):
+            return
         stack: list[tuple[str, Any]] = [(path, value)]
         while stack:
             path, item = stack.pop()

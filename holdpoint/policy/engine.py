@@ -130,6 +130,20 @@ class Policy:
                 looked = self._views.look(query.parts)
             except NotInspected:
                 failed = True
+        candidates = self._candidates(looked.hits)
+        matching = self._holding(candidates, query, requester, at_ms, looked) if candidates else []
+        if failed:
+            matching.append(self._not_inspected)
+        elif query.uninspectable:
+            matching.append(self._uninspectable)
+        if self._default is not None:
+            matching.append(self._default)
+        return matching, looked
+
+    def _holding(
+        self, candidates: Sequence[int], query: Query, requester: Requester, at_ms: int, looked: Looked
+    ) -> list[Ruling]:
+        """The rulings of those ``candidates`` that hold."""
         connection = self.connections.get(query.connection)
         own = self.groups_of(requester.principal)
         context = Context(
@@ -141,14 +155,7 @@ class Policy:
             looked.hits,
         )
         predicates, rulings = self._predicates, self._rulings
-        matching = [rulings[index] for index in self._candidates(looked.hits) if predicates[index](context)]
-        if failed:
-            matching.append(self._not_inspected)
-        elif query.uninspectable:
-            matching.append(self._uninspectable)
-        if self._default is not None:
-            matching.append(self._default)
-        return matching, looked
+        return [rulings[index] for index in candidates if predicates[index](context)]
 
     def _candidates(self, hits: frozenset[int]) -> Sequence[int]:
         """The rules that can hold, by position: those that need no pattern, and those whose patterns hit."""
