@@ -9,6 +9,7 @@ import orjson
 from gateway.protocols.shape import Summary
 
 _NOTHING = Summary("", None, None)
+_SAID = ("reasoning_content", "content", "refusal")
 
 
 def summarise(content_type: str, raw: bytes) -> Summary:
@@ -41,8 +42,9 @@ def _stream(raw: bytes) -> Summary:
 
 def _piece(event: dict[str, Any]) -> str:
     """The text that one event of a stream adds."""
-    if isinstance(event.get("choices"), list):
-        return _choices(event["choices"], "delta")
+    choices = event.get("choices")
+    if isinstance(choices, list):
+        return _choices(choices, "delta")
     kind, delta = event.get("type"), event.get("delta")
     if isinstance(kind, str) and kind.startswith("response.") and kind.endswith(".delta") and isinstance(delta, str):
         return delta
@@ -50,8 +52,9 @@ def _piece(event: dict[str, Any]) -> str:
 
 
 def _whole_text(value: dict[str, Any]) -> str:
-    if isinstance(value.get("choices"), list):
-        return _choices(value["choices"], "message")
+    choices = value.get("choices")
+    if isinstance(choices, list):
+        return _choices(choices, "message")
     if isinstance(value.get("output"), list):
         return "\n".join(_strings(value["output"]))
     error = value.get("error")
@@ -61,16 +64,16 @@ def _whole_text(value: dict[str, Any]) -> str:
 
 
 def _choices(choices: list[Any], member: str) -> str:
-    return "".join(_choice(choice, member) for choice in choices if isinstance(choice, dict))
+    return "".join([_choice(choice, member) for choice in choices if isinstance(choice, dict)])
 
 
 def _choice(choice: dict[str, Any], member: str) -> str:
     said = choice.get(member)
     if not isinstance(said, dict):
         return choice["text"] if isinstance(choice.get("text"), str) else ""
-    found = [said[key] for key in ("reasoning_content", "content", "refusal") if isinstance(said.get(key), str)]
+    found = [text for key in _SAID if isinstance(text := said.get(key), str)]
     calls = said.get("tool_calls")
-    for call in calls if isinstance(calls, list) else []:
+    for call in calls if isinstance(calls, list) else ():
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict):
             found += [function[key] for key in ("name", "arguments") if isinstance(function.get(key), str)]

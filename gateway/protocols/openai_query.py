@@ -73,8 +73,9 @@ def _unreadable(reason: str) -> Refusal:
 
 def _max_tokens(value: dict[str, Any]) -> int | None:
     """The largest of the limits that are named: model servers differ in which one they heed."""
-    limits = [value[name] for name in _LIMITS if value.get(name) is not None]
-    return max(limits) if limits else None
+    if _LIMITS.isdisjoint(value):
+        return None
+    return max((value[name] for name in _LIMITS if value.get(name) is not None), default=None)
 
 
 def _nothing(found: Found, name: str, item: Any) -> None:
@@ -139,7 +140,7 @@ def _elsewhere(what: str) -> Reader:
     return reader
 
 
-_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens", "n_predict")
+_LIMITS = frozenset({"max_completion_tokens", "max_tokens", "max_output_tokens", "n_predict"})
 _SHARED: dict[str, Reader] = {
     "model": _nothing,
     "messages": text.messages,

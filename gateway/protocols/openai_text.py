@@ -55,6 +55,10 @@ def _message(found: Found, path: str, message: Any) -> None:
     if not isinstance(message, dict):
         raise wrong_type(path, "an object")
     role = _role(found, path, message)
+    said = message.get("content")
+    if len(message) == 2 and isinstance(said, str):  # role and content: most messages are no more
+        found.text(f"{path}/content", role, said)
+        return
     for key, item in message.items():
         if key == "content":
             content(found, f"{path}/content", item, role)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +16,10 @@ class Endpoint:
     inspected: bool  # False: harmless, passes without a look at its body (it has none)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Summary:
     """What an answer says, as far as it could be read."""
 
-    text: str
-    prompt_tokens: int | None
-    completion_tokens: int | None
+    text: Final[str]
+    prompt_tokens: Final[int | None]
+    completion_tokens: Final[int | None]

@@ -121,7 +121,7 @@ def _compile(*regexes: str, patterns: Sequence[TextPattern]) -> re2.Set:
 
 
 def _match(patterns: re2.Set, data: bytes) -> list[int]:
-    """The numbers of what matches, the sentinel's first. Raises NotInspected when it does not."""
+    """The numbers of what matches. Raises NotInspected when the sentinel does not."""
     try:
         found: list[int] | None = patterns.Match(data)
     except (re2.error, MemoryError):

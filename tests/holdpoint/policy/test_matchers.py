@@ -4,9 +4,11 @@ import threading
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdpoint.policy.matchers import NotInspected, Offsets, PatternSet, Search, find, merge
-from holdpoint.policy.patterns import BadPattern, TextPattern, keyword, pattern
+from holdpoint.policy.patterns import BadPattern, TextPattern, encode, keyword, pattern
 from tests.holdpoint.policy.builders import starved
 
 
@@ -122,6 +124,41 @@ def test_offsets_split_a_span_over_several_texts() -> None:
 
 def test_find_gives_merged_spans_for_each_pattern() -> None:
     assert find(PatternSet([pattern("a+"), keyword("b"), TextPattern("zz")]), "aab b") == [[(0, 2)], [(4, 5)], []]
+
+
+@pytest.fixture(scope="module")
+def many() -> PatternSet:
+    """More than one RE2 Set: what matters stands between patterns so large that a few of them fill one."""
+    large = [pattern(rf"§{number}\pL{{8}}") for number in range(24)]
+    small = [pattern(source) for source in ("a", "b+", "(?i)c", r"\bd", "é", "ab|cd", "^e$", r"\z")]
+    every = [each for three in zip(large[::3], large[1::3], large[2::3], small, strict=True) for each in three]
+    return PatternSet([*every, keyword("f")])
+
+
+@pytest.fixture(scope="module")
+def alone(many: PatternSet) -> list[PatternSet]:
+    return [PatternSet([each]) for each in many.patterns]
+
+
+@given(st.text("abcdefé§0\nпе\u200bＡ", max_size=20))
+def test_several_sets_find_what_each_pattern_finds_alone(many: PatternSet, alone: list[PatternSet], text: str) -> None:
+    assert len(many._more) >= 2
+    assert find(many, text) == [find(each, text)[0] for each in alone]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_one_set_without_its_sentinel_is_enough_to_trust_none(many: PatternSet, number: int) -> None:
+    patterns = PatternSet(many.patterns)
+    behind, _ = patterns._more[number]
+    patterns._more[number] = behind, starved(PatternSet([]))._set
+    with pytest.raises(NotInspected):
+        patterns.inspect("nothing in it")
+
+
+def test_the_sentinel_matches_every_text_and_newline() -> None:
+    patterns = PatternSet([pattern("x")])
+    for text in ("", "\n", "a\n", "a", "\x00", "é", "\ud800"):
+        assert 0 in patterns._set.Match(encode(text))
 
 
 def test_matching_lets_other_threads_run() -> None:
