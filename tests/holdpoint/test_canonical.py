@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -73,6 +75,17 @@ def test_what_is_kept_costs_no_more_than_it_says() -> None:
     before = resident()
     kept = [serialise(value) for _ in range(10_000)]
     assert resident() - before < 10_000 * 2 * len(kept[0])
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, {"a": [1, math.inf]}, object(), {"a": {1}}])
+def test_what_is_no_json_value_is_not_written(value: Any) -> None:
+    with pytest.raises(NotCanonical):
+        serialise(value)
+
+
+def test_a_fraction_is_written_as_the_number_that_it_is() -> None:
+    raw = b"[1.50,1E5,-0.0,1e-400,0.1000000000000000055511151231257827]"
+    assert serialise(parse(raw), raw) == serialise(parse(raw)) == b"[1.5,100000.0,-0.0,0.0,0.1]"
 
 
 def test_key_order_is_kept() -> None:

@@ -140,6 +140,7 @@ def test_every_string_is_a_part(endpoint: str, body: Any, expected: list[tuple[s
         ("chat/completions", {"messages": [{"role": "user", "content": [{}]}]}, "a content part of an unknown type in messages/0/content/0"),
         ("chat/completions", {"messages": [{"role": "assistant", "audio": {"id": "a"}}]}, "audio in messages/0"),
         ("chat/completions", {"messages": [], "extra": [1, 2, 3, 4, 5, 6, 7, 8]}, "numbers in extra"),
+        ("chat/completions", {"messages": [], "extra": [0.5, 2e3, 3, -4.0, 5, 6, 7, 8]}, "numbers in extra"),
         ("completions", {"prompt": [1, 2, 3]}, "token ids in prompt"),
         ("completions", {"prompt": [[1, 2], [3]]}, "token ids in prompt/0"),
         ("completions", {"prompt": ["a", 5]}, "token ids in prompt"),
