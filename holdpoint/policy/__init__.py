@@ -1,4 +1,4 @@
-"""The policy: which requests pass, are changed, wait or are refused, and who may decide. Pure, but for `check`'s clock.
+"""The policy: which requests pass, are changed, wait or are refused, who may decide. Pure, but for time in `check`, `matchers`.
 
 Reading order: ``parse`` (YAML → ``document``) - ``engine`` (compile, evaluate) - ``conditions`` - ``views`` and
 ``matchers``, ``patterns`` (which match where) - ``verdicts`` (many rules, one evaluation) - ``modify`` - ``authority`` (who

@@ -1,4 +1,4 @@
-"""The matching engine: many patterns over one text in linear time. Pure.
+"""The matching engine: many patterns over one text in linear time. Pure, but for the turns it gives while it compiles.
 
 ::
 
