@@ -129,7 +129,7 @@ def test_find_gives_merged_spans_for_each_pattern() -> None:
 @pytest.fixture(scope="module")
 def many() -> PatternSet:
     """More than one RE2 Set: what matters stands between patterns so large that a few of them fill one."""
-    large = [pattern(rf"§{number}\pL{{8}}") for number in range(24)]
+    large = [pattern(rf"§{number}\pL{{12}}") for number in range(24)]
     small = [pattern(source) for source in ("a", "b+", "(?i)c", r"\bd", "é", "ab|cd", "^e$", r"\z")]
     every = [each for three in zip(large[::3], large[1::3], large[2::3], small, strict=True) for each in three]
     return PatternSet([*every, keyword("f")])
