@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
+from itertools import accumulate
 
 from holdpoint.errors import Conflict, NotFound, StoreUnavailable
 from holdpoint.store import Store
@@ -41,7 +41,9 @@ class Recorder:
         self._store = store
         self._tasks = Tasks(on_death=on_death)
         self._settling = Tasks()
-        self._queue: deque[tuple[Entry, Done]] = deque()
+        self._entries: list[Entry] = []  # that wait for the next round trip, and whom to tell of each
+        self._callers: list[Done] = []
+        self._bytes = 0
         self._wanted: asyncio.Future[None] | None = None
         self._unsettled: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Semaphore(_SETTLE_AT_ONCE)
@@ -80,7 +82,9 @@ class Recorder:
         if self._ended:
             asyncio.get_running_loop().call_soon(done, _not_written())
             return
-        self._queue.append((entry, done))
+        self._entries.append(entry)
+        self._callers.append(done)
+        self._bytes += len(entry.data)
         if self._wanted is not None and not self._wanted.done():
             self._wanted.set_result(None)
 
@@ -102,38 +106,37 @@ class Recorder:
     def _end(self) -> None:
         """Nobody records any more: who waits, or still comes, hears it at once; else the gateway could not stop."""
         self._ended = True
-        while self._queue:
-            self._queue.popleft()[1](_not_written())
+        while self._entries:
+            _, callers = self._take()
+            _tell(callers, written=False)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            if not self._queue:
+            if not self._entries:
                 self._wanted = loop.create_future()
                 await self._wanted
-            batch = self._take()
+            entries, callers = self._take()
+            written = False
             try:
-                await self._store.outbox.append([entry for entry, _ in batch])
+                await self._store.outbox.append(entries)
+                written = True
             except StoreUnavailable as error:
-                _log.warning("%d records were not written: %s", len(batch), error)
-                for _, done in batch:
-                    done(_not_written())
-            except BaseException:
-                for _, done in batch:
-                    done(_not_written())
-                raise
-            else:
-                for _, done in batch:
-                    done(None)
+                _log.warning("%d records were not written: %s", len(entries), error)
+            finally:
+                _tell(callers, written=written)
 
-    def _take(self) -> list[tuple[Entry, Done]]:
-        batch: list[tuple[Entry, Done]] = []
-        size = 0
-        while self._queue and len(batch) < _MOST_ENTRIES and size < _MOST_BYTES:
-            entry, done = self._queue.popleft()
-            size += len(entry.data)
-            batch.append((entry, done))
-        return batch
+    def _take(self) -> tuple[list[Entry], list[Done]]:
+        """What goes into the next round trip, and whom to tell: all that waits, or as much of it as may."""
+        if len(self._entries) <= _MOST_ENTRIES and self._bytes <= _MOST_BYTES:
+            entries, callers = self._entries, self._callers
+            self._entries, self._callers, self._bytes = [], [], 0
+            return entries, callers
+        count = _fitting(self._entries)
+        entries, callers = self._entries[:count], self._callers[:count]
+        del self._entries[:count], self._callers[:count]
+        self._bytes -= sum(len(entry.data) for entry in entries)
+        return entries, callers
 
     async def _settle(self, what: str, write: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -147,6 +150,17 @@ class Recorder:
                 return
             else:
                 return
+
+
+def _fitting(entries: list[Entry]) -> int:
+    """How many of them one script call takes: the one that fills it is the last."""
+    sizes = accumulate(len(entry.data) for entry in entries[:_MOST_ENTRIES])
+    return next((count for count, size in enumerate(sizes, 1) if size >= _MOST_BYTES), _MOST_ENTRIES)
+
+
+def _tell(callers: list[Done], *, written: bool) -> None:
+    for done in callers:
+        done(None if written else _not_written())
 
 
 def _not_written() -> StoreUnavailable:

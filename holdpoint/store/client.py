@@ -44,7 +44,7 @@ class Client:
             # Blocking reads have a pool of their own: their answers may take as long as they block.
             self._blocking = self._open(url, timeout=None)
             self._greeted = _Greeted(_pool(url, timeout=None))
-            self._line = Line(self._greeted.connect, error=_error)
+            self._line = Line(self._greeted.connect, error=_error, patience_s=_COMMAND_TIMEOUT_S)
         except ValueError:
             raise ConfigurationError("HOLDPOINT_REDIS_URL: not a redis://, rediss:// or unix:// URL") from None
 
@@ -88,8 +88,13 @@ class Client:
 
     async def ordered(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """As `script`, over one connection kept for this: one call after the other, at a fraction of the driver's cost."""
-        async with _translated(), asyncio.timeout(_COMMAND_TIMEOUT_S):
+        if not self._line.ready:  # somebody else's turn, or the driver's work: both may take their time
+            async with _translated(), asyncio.timeout(_COMMAND_TIMEOUT_S):
+                return await _evaluate(self._line.execute, script, keys, arguments)
+        try:
             return await _evaluate(self._line.execute, script, keys, arguments)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise _unavailable(error) from error
 
 
 class _Pool(driver.BlockingConnectionPool):
@@ -192,5 +197,9 @@ async def _translated() -> AsyncIterator[None]:
     if task and task.cancelling() > cancelled_before:
         raise asyncio.CancelledError from failure
     if failure is not None:
-        # The driver's message may quote a command; its kind says enough.
-        raise StoreUnavailable(f"Redis: {type(failure).__name__}") from failure
+        raise _unavailable(failure) from failure
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    """The driver's message may quote a command; its kind says enough."""
+    return StoreUnavailable(f"Redis: {type(error).__name__}")

@@ -24,27 +24,33 @@ Connect = Callable[[], Awaitable[asyncio.Transport]]
 class Line:
     """Commands in the order in which they are given; each waits for the answer to the one before."""
 
-    def __init__(self, connect: Connect, *, error: Callable[[str], Exception]) -> None:
-        """``error`` makes an exception of an error that Redis answers with."""
+    def __init__(self, connect: Connect, *, error: Callable[[str], Exception], patience_s: float | None = None) -> None:
+        """``error`` makes an exception of an error that Redis answers with. ``patience_s`` is for each answer."""
         self._connect = connect
         self._error = error
+        self._patience_s = patience_s
         self._turn = asyncio.Lock()
         self._wire: _Wire | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether a command would be sent at once: there is a connection, and nothing is on its way."""
+        return self._wire is not None and not self._wire.transport.is_closing() and not self._turn.locked()
+
     async def execute(self, *arguments: Argument) -> Any:
-        """The raw answer to one command. Without a time limit: the caller has one. Never sent twice.
+        """The raw answer to one command. Never sent twice. Waits for its turn and for a connection without a limit.
 
         Raises:
             OSError: no connection, or it broke: nobody knows whether the command was carried out.
+            TimeoutError: no answer within ``patience_s``: nobody knows.
             Exception: whatever ``error`` makes of the answer, or connecting raises.
         """
         async with self._turn:
             wire = self._wire
             if wire is None or wire.transport.is_closing():
-                wire = self._wire = _Wire(await self._connect(), self._error)
-            answer = wire.ask(packed(arguments))
+                wire = self._wire = _Wire(await self._connect(), self._error, self._patience_s)
             try:
-                found = await answer
+                found = await wire.ask(packed(arguments))
             except BaseException:
                 self.close()  # the answer may still come, and would be taken for that to the next command
                 raise
@@ -60,10 +66,16 @@ class Line:
 
 
 class _Wire(asyncio.Protocol):
-    """One connection, taken over from who made it, with one command on its way at a time."""
+    """One connection, taken over from who made it, with one command on its way at a time, and one timer for all."""
 
-    def __init__(self, transport: asyncio.Transport, error: Callable[[str], Exception]) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, error: Callable[[str], Exception], patience_s: float | None
+    ) -> None:
         self.transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._patience_s = patience_s
+        self._asked_at = 0.0  # the loop's time
+        self._timer: asyncio.TimerHandle | None = None
         self._maker = transport.get_protocol()
         self._reader = hiredis.Reader(protocolError=hiredis.ProtocolError, replyError=error)
         self._answer: asyncio.Future[Any] | None = None
@@ -71,7 +83,10 @@ class _Wire(asyncio.Protocol):
 
     def ask(self, command: bytes) -> asyncio.Future[Any]:
         """Send ``command``; what comes back is the answer, also when that is an error."""
-        self._answer = asyncio.get_running_loop().create_future()
+        self._answer = self._loop.create_future()
+        self._asked_at = self._loop.time()
+        if self._timer is None and self._patience_s is not None:
+            self._timer = self._loop.call_later(self._patience_s, self._look, self._patience_s)
         self.transport.write(command)
         return self._answer
 
@@ -91,7 +106,21 @@ class _Wire(asyncio.Protocol):
             self._answer = None
             answer.set_result(found)
 
+    def _look(self, patience_s: float) -> None:
+        """See how long the answer is on its way. An idle connection has no timer."""
+        self._timer = None
+        if self._answer is None or self._answer.done():
+            return
+        left = self._asked_at + patience_s - self._loop.time()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._look, patience_s)
+        else:
+            self._answer.set_exception(TimeoutError("no answer"))
+
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._answer is not None and not self._answer.done():
             broken = ConnectionResetError("the connection broke")
             broken.__cause__ = exc

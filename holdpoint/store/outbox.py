@@ -44,13 +44,16 @@ class Outbox:
 
     async def append(self, entries: Sequence[Entry]) -> None:
         """Append all entries or none, in one round trip."""
-        numbers: list[str] = []
         texts: list[bytes] = []
-        for entry in entries:
-            kind, subject, data = entry.kind.encode(), entry.subject.encode(), entry.data
-            numbers.append(f"{_NUMBERS[entry.stream]} {entry.at_ms} {len(kind)} {len(subject)} {len(data)}")
-            texts += (kind, subject, data)
-        await self._client.ordered(_APPEND, [keys.EVENTS, keys.TRAFFIC], [" ".join(numbers), b"".join(texts)])
+        for stream, kind, subject, at_ms, data in entries:
+            who = subject.encode()
+            texts += (
+                b"%d %d %d %d %d\n" % (_NUMBERS[stream], at_ms, len(kind), len(who), len(data)),
+                kind.encode(),
+                who,
+                data,
+            )
+        await self._client.ordered(_APPEND, [keys.EVENTS, keys.TRAFFIC], [b"".join(texts)])
 
     async def read(
         self, stream: str, *, group: str, block_ms: int, count: int, pending: bool = False, after: str = ""

@@ -50,6 +50,21 @@ async def test_large_entries_are_spread_over_several(redis_url: str) -> None:
     await store.aclose()
 
 
+async def test_many_entries_are_spread_over_several_in_their_order(redis_url: str) -> None:
+    store = await Store.open(redis_url, clock=now_ms)
+    recorder = Recorder(store)
+    recorder.start()
+    await store.outbox.read("traffic", group="g", block_ms=1, count=1)
+    await recorder.record(entry(0))
+    before = await _round_trips(redis_url)
+    await asyncio.gather(*(recorder.record(entry(number)) for number in range(1, 1300)))
+    assert await _round_trips(redis_url) - before >= 3
+    events = await store.outbox.read("traffic", group="g", block_ms=1, count=2000)
+    assert [event.subject for event in events] == [f"r{number}" for number in range(1300)]
+    await recorder.stop()
+    await store.aclose()
+
+
 @pytest.mark.promise(1)
 async def test_when_redis_is_lost_every_caller_hears_it(redis_server: RedisServer) -> None:
     store = await Store.open(redis_server.url, clock=now_ms)

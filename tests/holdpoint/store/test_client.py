@@ -94,6 +94,22 @@ async def test_appends_of_several_callers_take_turns(redis_server: RedisServer) 
         await store.aclose()
 
 
+@pytest.mark.promise(1)
+async def test_nobody_waits_longer_because_others_wait_before(redis_server: RedisServer) -> None:
+    store = await Store.open(redis_server.url, clock=now_ms)
+    try:
+        await store.outbox.append([entry(0)])
+        redis_server.pause()
+        async with asyncio.timeout(6):  # one after the other they would need 20 seconds
+            appends = (store.outbox.append([entry(number)]) for number in range(10))
+            found = await asyncio.gather(*appends, return_exceptions=True)
+        redis_server.resume()
+        assert {type(each) for each in found} == {StoreUnavailable}
+        await store.outbox.append([entry(1)])
+    finally:
+        await store.aclose()
+
+
 async def test_an_append_that_is_given_up_leaves_the_line_in_order(redis_server: RedisServer) -> None:
     store = await Store.open(redis_server.url, clock=now_ms)
     try:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from holdpoint.store.line import Line, packed
+from holdpoint.store.line import Connect, Line, packed
 from tests.support.redis_server import RedisServer
 
 
@@ -15,15 +15,30 @@ class Said(Exception):
     """An error that Redis answered with."""
 
 
+PATIENCE_S = 0.5
+
+
 @pytest.fixture
-async def line(redis_server: RedisServer) -> AsyncIterator[Line]:
-    async def connect() -> asyncio.Transport:
+async def connect(redis_server: RedisServer) -> Connect:
+    async def connected() -> asyncio.Transport:
         transport, _ = await asyncio.get_running_loop().create_unix_connection(
             asyncio.Protocol, str(redis_server.socket)
         )
         return transport
 
+    return connected
+
+
+@pytest.fixture
+async def line(connect: Connect) -> AsyncIterator[Line]:
     opened = Line(connect, error=Said)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def impatient(connect: Connect) -> AsyncIterator[Line]:
+    opened = Line(connect, error=Said, patience_s=PATIENCE_S)
     yield opened
     opened.close()
 
@@ -78,6 +93,32 @@ async def test_a_connection_that_breaks_fails_what_is_on_its_way_and_the_next_is
         await line.execute("PING")
     redis_server.start()
     assert await line.execute("PING") == b"PONG"
+
+
+async def test_an_answer_that_takes_too_long_ends_the_connection_and_the_next_is_new(impatient: Line) -> None:
+    for _ in range(2):
+        async with asyncio.timeout(10 * PATIENCE_S):
+            with pytest.raises(TimeoutError, match="no answer"):
+                await impatient.execute("BLPOP", "nothing", 0)
+        assert await impatient.execute("PING") == b"PONG"
+
+
+async def test_each_answer_has_the_whole_time(impatient: Line) -> None:
+    for _ in range(4):  # together they take longer
+        assert await impatient.execute("BLPOP", "nothing", f"{0.4 * PATIENCE_S}") is None
+
+
+async def test_a_line_is_ready_when_nothing_is_on_its_way(line: Line) -> None:
+    assert not line.ready  # there is no connection yet
+    await line.execute("PING")
+    assert line.ready
+    asked = asyncio.ensure_future(line.execute("PING"))
+    await asyncio.sleep(0)
+    assert not line.ready
+    await asked
+    assert line.ready
+    line.close()
+    assert not line.ready
 
 
 @pytest.mark.parametrize("extra", [b"+OK\r\n", b"?\r\n"], ids=["an answer too many", "no RESP"])
