@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from gateway.exchange import Exchange
 from gateway.refuse import refuse, unavailable
@@ -16,18 +16,7 @@ from holdpoint.model import RefusalCode
 
 Step = Callable[..., Coroutine[Any, Any, None]]
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 _log = logging.getLogger(__name__)
-
-
-def attempt(step: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> tuple[T, None] | tuple[None, Exception]:
-    """Call ``step`` where nothing can be awaited: what it returns, or the error, for a `Guard` to raise and refuse."""
-    try:
-        return step(*arguments, **named), None
-    except Exception as error:  # noqa: BLE001 - the outermost handler of what is called back
-        return None, error
 
 
 class Guard:

@@ -17,7 +17,7 @@ from typing import Concatenate, ParamSpec
 
 from gateway.exchange import Exchange
 from gateway.forward import Forwarder
-from gateway.guard import Guard, Step, attempt
+from gateway.guard import Guard, Step
 from gateway.journal import Completion, Journal
 from gateway.transfer import Job, Transfer
 from gateway.transport import Answer, Call, ClientGone, UpstreamError
@@ -46,8 +46,9 @@ def _callback(method: Callable[Concatenate[Passage, P], None]) -> Callable[Conca
     """Nobody is there to catch what a callback raises: the coroutine route does, and refuses."""
 
     def called_back(passage: Passage, /, *found: P.args, **named: P.kwargs) -> None:
-        _, error = attempt(method, passage, *found, **named)
-        if error is not None:
+        try:
+            method(passage, *found, **named)
+        except Exception as error:  # noqa: BLE001 - the outermost handler of what is called back
             passage.give_up(error)
 
     return called_back

@@ -25,24 +25,24 @@ from typing import NoReturn, assert_never
 
 from gateway.accepted import accepted
 from gateway.access import AccessLog
+from gateway.destination import Destinations
 from gateway.evaluate import Evaluator
 from gateway.exchange import NOBODY, Exchange, new_request_id
 from gateway.forward import Forwarder
 from gateway.grants import Grants
-from gateway.guard import Guard, attempt
+from gateway.guard import Guard
 from gateway.held import Held, Wait
 from gateway.holds import PREFIX, HoldsResource
 from gateway.identify import Identifier
-from gateway.inspect import arrived_body, read_body, refuse_query_string, unmodifiable
+from gateway.inspect import arrived_body, read_body, unmodifiable
 from gateway.journal import Journal, digest_of
 from gateway.justification import justification_of
-from gateway.key_scope import OutOfScope, check_address, check_connection
+from gateway.key_scope import OutOfScope, check_address
 from gateway.lane import Lane
 from gateway.limited import Limited
 from gateway.limits import Limits, limited
-from gateway.pauses import held_by_pause, refuse_paused
+from gateway.pauses import held_by_pause
 from gateway.prefer import NONE, preferences
-from gateway.protocols import protocol_of
 from gateway.status import StatusPages
 from gateway.tokens import KeysNeeded
 from gateway.transfer import Job
@@ -88,6 +88,7 @@ class Proxy:
         self._identifier = Identifier(providers)
         self._evaluator = evaluator
         self._journal = journal
+        self._destinations = Destinations(forwarder)
         self._forwarder = forwarder
         self._guard = Guard(metrics)
         self._lane = Lane(journal=journal, forwarder=forwarder, guard=self._guard)
@@ -109,15 +110,17 @@ class Proxy:
             self._access.began(exchange)
         if not request.whole or not self._live.is_fresh or self._is_own(request.path):
             return self._guard(exchange, self._route, exchange)
-        going, error = attempt(self._begin, exchange)
-        if isinstance(error, KeysNeeded):
+        try:
+            return self._begin(exchange)
+        except KeysNeeded:
             return self._guard(exchange, self._route, exchange)
-        return going if error is None else self._guard(exchange, self._turn_away, exchange, error)
+        except Exception as error:  # noqa: BLE001 - nothing can be awaited here: the guard raises and refuses it
+            return self._guard(exchange, self._turn_away, exchange, error)
 
     def _begin(self, exchange: Exchange) -> Awaitable[None] | None:
         """Everything up to the verdict, at once; then the fast lane, or what is to be awaited."""
         snapshot = self._identify(exchange)
-        self._find_endpoint(exchange, snapshot)
+        self._destinations.find(exchange, snapshot)
         raw = arrived_body(exchange, self._settings)
         if raw is None:
             return self._guard(exchange, self._pass, exchange, snapshot)
@@ -165,7 +168,7 @@ class Proxy:
     async def _read(self, exchange: Exchange) -> tuple[Snapshot, bytes | None]:
         """The body, and what is known when all of it is there; None for an endpoint that has none."""
         snapshot = await self._identify_or_ask(exchange)
-        self._find_endpoint(exchange, snapshot)
+        self._destinations.find(exchange, snapshot)
         raw = await read_body(exchange, self._settings)
         return snapshot if raw is None else await self._renewed(exchange, snapshot), raw
 
@@ -175,7 +178,7 @@ class Proxy:
             return snapshot
         await self._live.ensure_fresh()
         snapshot = await self._identify_or_ask(exchange)
-        self._find_endpoint(exchange, snapshot)
+        self._destinations.find(exchange, snapshot)
         return snapshot
 
     async def _limit(self, exchange: Exchange, snapshot: Snapshot, query: Query) -> None:
@@ -263,21 +266,6 @@ class Proxy:
             await self._identifier.ask_issuer(exchange.request, self._live.snapshot, self._clock())
             await self._live.ensure_fresh()  # the issuer took its time
             return self._identify(exchange)
-
-    def _find_endpoint(self, exchange: Exchange, snapshot: Snapshot) -> None:
-        """``/{connection}/v1/…`` → connection, protocol, endpoint. What is not known is refused, never forwarded."""
-        _, name, rest = (*exchange.request.path.split("/", 2), "", "")[:3]
-        connection = snapshot.policy.connections.get(name)
-        if connection is not None:
-            exchange.connection = connection
-            exchange.protocol = protocol_of(connection)
-        check_connection(exchange, snapshot, name)
-        if connection is None:
-            raise Refusal(RefusalCode.UNINSPECTABLE, "This gateway has no such connection.", status=404)
-        exchange.endpoint = exchange.protocol.endpoint(exchange.request.method, f"/{rest}")
-        refuse_paused(snapshot, name)
-        refuse_query_string(exchange.request)
-        self._forwarder.check(exchange)
 
     async def _allow(self, exchange: Exchange, query: Query, evaluation: Evaluation) -> None:
         """What `Lane.start` does without waiting."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway import headers
 from gateway.exchange import Exchange
@@ -27,8 +27,7 @@ _LONGEST_ERROR = 64 * 1024
 Finish = Callable[[Outcome, StoredResponse | None], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """What is forwarded. ``finish`` records the outcome; ``held`` says that an approval was spent on it."""
 
     target: str
@@ -67,7 +66,10 @@ class Transfer:
         """Take the head of ``answer``. Raises `UpstreamBroken` for what a model should not say."""
         self._status = answer.status
         self._headers = headers.to_client(answer.headers, held=self.job.held)
-        self._content_type = next((value for name, value in self._headers if name == "content-type"), "").lower()
+        for name, value in self._headers:
+            if name == "content-type":
+                self._content_type = value.lower()
+                break
         self._is_events = self._content_type.startswith("text/event-stream")
         if answer.status in (401, 407):
             raise UpstreamBroken("the model did not accept the gateway's credential")

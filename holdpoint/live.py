@@ -154,7 +154,7 @@ class Live:
             StoreUnavailable: Redis does not answer, or a new policy has been compiling for too long.
         """
         if not self.is_fresh:
-            await self._look()
+            await self._look(when_stale=True)
             await self._wait_for_policy(_MOMENT_S)
             self._refuse_when_overdue()
 
@@ -176,9 +176,14 @@ class Live:
             await self._wait_for_policy(LOOK_EVERY_S)
             await self._look()
 
-    async def _look(self) -> None:
-        """Compare revisions, and take over what changed but for the policy, which begins to compile."""
+    async def _look(self, *, when_stale: bool = False) -> None:
+        """Compare revisions, and take over what changed but for the policy, which begins to compile.
+
+        ``when_stale``: not when somebody else has just looked. After a stall everything that came meanwhile asks at once.
+        """
         async with self._looking:
+            if when_stale and self.is_fresh:
+                return
             started_ms = self._clock()
             revision = await self._store.config.revision()
             if revision != self._revision:

@@ -104,6 +104,18 @@ async def test_a_stored_policy_that_cannot_be_read_blocks_everything(live: Live,
     assert verdict(live) is Verdict.BLOCK
 
 
+async def test_who_asks_at_the_same_time_shares_one_look(live: Live, store: Store, clock: MovingClock) -> None:
+    async def looks() -> int:
+        return int((await store._client.command("INFO", "commandstats")).split(b"cmdstat_get:calls=")[1].split(b",")[0])
+
+    await store.config.put_key(KEY)
+    clock.forward(seconds=FRESH_FOR_MS / 1000)
+    before = await looks()
+    await asyncio.gather(*(live.ensure_fresh() for _ in range(50)))
+    assert await looks() - before < 10
+    assert "d1" in live.snapshot.keys
+
+
 async def test_a_key_is_revoked_within_a_second(live: Live, store: Store) -> None:
     await store.config.put_key(KEY)
     await wait_until(lambda: live.snapshot.keys.get("d1"), "the key is known", seconds=1)
