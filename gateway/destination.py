@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gateway.exchange import Exchange
 from gateway.forward import Forwarder
-from gateway.inspect import refuse_query_string
+from gateway.inspect import query_string
 from gateway.key_scope import check_connection
 from gateway.pauses import refuse_paused
 from gateway.protocols import Endpoint, Protocol, protocol_of
@@ -53,9 +53,12 @@ class Destinations:
             exchange.connection, exchange.protocol = found.connection, found.protocol
             check_connection(exchange, snapshot, found.connection.name)
         exchange.endpoint = found.endpoint
-        refuse_paused(snapshot, found.connection.name)
-        refuse_query_string(request)
-        self._forwarder.check(exchange)
+        if snapshot.pauses:
+            refuse_paused(snapshot, found.connection.name)
+        if request.query:
+            raise query_string()
+        if found.connection.credential is not None:
+            self._forwarder.check(exchange)
 
     def _look_up(self, exchange: Exchange, snapshot: Snapshot) -> _Destination:
         """A key hears of no connection that is not its own, whether or not there is one of that name."""

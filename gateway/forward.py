@@ -14,6 +14,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractContextManager, nullcontext
 
+from pydantic import SecretStr
+
 from gateway import headers
 from gateway.exchange import Exchange
 from gateway.record import Recorder
@@ -25,6 +27,8 @@ from holdpoint.model import Outcome, RefusalCode, State
 from holdpoint.settings import Settings, resolve_credential
 from holdpoint.store import StoredResponse
 
+_MOST_CREDENTIALS = 1_000
+
 
 class Forwarder:
     """Forwards what is allowed or released; it does not ask why."""
@@ -34,12 +38,13 @@ class Forwarder:
         self._recorder = recorder
         self._metrics = metrics
         self._keep_bytes = settings.record_response_bytes
+        self._credentials: dict[str, SecretStr] = {}
         self._loop = asyncio.get_running_loop()
 
     def check(self, exchange: Exchange) -> None:
         """Refuse while nothing is lost yet: the connection's credential must be there."""
         reference = exchange.connection.credential
-        if reference is not None and resolve_credential(reference) is None:
+        if reference is not None and self._credential(reference) is None:
             raise Refusal(RefusalCode.UNAVAILABLE, "The connection's credential is not configured.", status=503)
 
     def transfer(self, exchange: Exchange, job: Job) -> Transfer:
@@ -48,7 +53,7 @@ class Forwarder:
 
     def try_send(self, transfer: Transfer, asked: Asked) -> Call | None:
         """`Upstream.try_send` for ``transfer``."""
-        method, url, fields = _question(transfer)
+        method, url, fields = self._question(transfer)
         more = headers.passed_on(transfer.exchange.request)
         return self._upstream.try_send(method, url, fields, transfer.job.body, asked, more=more)
 
@@ -106,7 +111,7 @@ class Forwarder:
         raise _outcome_lost(transfer)
 
     async def _send(self, transfer: Transfer) -> Answer:
-        method, url, fields = _question(transfer)
+        method, url, fields = self._question(transfer)
         job, more = transfer.job, headers.passed_on(transfer.exchange.request)
         answer = await self._upstream.send(method, url, fields, job.body, fresh=job.held, more=more)
         self.answered(transfer)
@@ -159,19 +164,31 @@ class Forwarder:
         if job.held:
             transfer.exchange.state = State.FAILED if error else State.COMPLETED
 
+    def _question(self, transfer: Transfer) -> tuple[str, str, Headers]:
+        """Method, URL and own headers of what the model is sent."""
+        exchange, job = transfer.exchange, transfer.job
+        connection = exchange.connection
+        secret = self._credential(connection.credential) if connection.credential is not None else None
+        credential = secret.get_secret_value() if secret is not None else None
+        fields = headers.to_model(
+            exchange.protocol, credential=credential, stream=exchange.stream, has_body=bool(job.body)
+        )
+        return exchange.endpoint.method, connection.upstream.rstrip("/") + job.target, fields
+
+    def _credential(self, reference: str) -> SecretStr | None:
+        """What a process was started with does not change: once found, it need not be looked for again."""
+        found = self._credentials.get(reference)
+        if found is None:
+            found = resolve_credential(reference)
+            if found is not None:
+                if len(self._credentials) >= _MOST_CREDENTIALS:
+                    self._credentials.clear()
+                self._credentials[reference] = found
+        return found
+
     def _settle(self, transfer: Transfer, outcome: Outcome, response: StoredResponse | None) -> None:
         finish = transfer.job.finish
         self._recorder.settle("an outcome", lambda: finish(outcome, response))
-
-
-def _question(transfer: Transfer) -> tuple[str, str, Headers]:
-    """Method, URL and own headers of what the model is sent."""
-    exchange, job = transfer.exchange, transfer.job
-    connection = exchange.connection
-    secret = resolve_credential(connection.credential) if connection.credential is not None else None
-    credential = secret.get_secret_value() if secret is not None else None
-    fields = headers.to_model(exchange.protocol, credential=credential, stream=exchange.stream, has_body=bool(job.body))
-    return exchange.endpoint.method, connection.upstream.rstrip("/") + job.target, fields
 
 
 def _no_answer(transfer: Transfer, error: UpstreamError) -> Refusal:

@@ -47,10 +47,9 @@ async def read_body(exchange: Exchange, settings: Settings) -> bytes | None:
         raise _no("The framing of the body is wrong.", 400) from None
 
 
-def refuse_query_string(request: Request) -> None:
+def query_string() -> Refusal:
     """No endpoint has parameters in its path, so nobody knows what they would mean to the model's server."""
-    if request.query:
-        raise _no("Query strings are not forwarded here; send the request without one.", 400)
+    return _no("Query strings are not forwarded here; send the request without one.", 400)
 
 
 def unmodifiable() -> Refusal:

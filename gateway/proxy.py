@@ -108,18 +108,19 @@ class Proxy:
         exchange = Exchange(request, reply, new_request_id())
         if self._access is not None:
             self._access.began(exchange)
-        if not request.whole or not self._live.is_fresh or self._is_own(request.path):
+        now_ms = self._clock()
+        if not request.whole or not self._live.fresh_at(now_ms) or self._is_own(request.path):
             return self._guard(exchange, self._route, exchange)
         try:
-            return self._begin(exchange)
+            return self._begin(exchange, now_ms)
         except KeysNeeded:
             return self._guard(exchange, self._route, exchange)
         except Exception as error:  # noqa: BLE001 - nothing can be awaited here: the guard raises and refuses it
             return self._guard(exchange, self._turn_away, exchange, error)
 
-    def _begin(self, exchange: Exchange) -> Awaitable[None] | None:
+    def _begin(self, exchange: Exchange, now_ms: int) -> Awaitable[None] | None:
         """Everything up to the verdict, at once; then the fast lane, or what is to be awaited."""
-        snapshot = self._identify(exchange)
+        snapshot = self._identify(exchange, now_ms)
         self._destinations.find(exchange, snapshot)
         raw = arrived_body(exchange, self._settings)
         if raw is None:
@@ -129,7 +130,7 @@ class Proxy:
             return self._guard(exchange, self._limit, exchange, snapshot, query)
         if snapshot.policy.is_large(query):
             return self._guard(exchange, self._evaluate, exchange, snapshot, query)
-        evaluation = snapshot.policy.evaluate(query, exchange.requester, self._clock())
+        evaluation = snapshot.policy.evaluate(query, exchange.requester, now_ms)
         query, evaluation = self._judged(exchange, snapshot, query, evaluation)
         if evaluation.verdict in _PASSES:
             exchange.modified = bool(evaluation.edits)
@@ -248,10 +249,9 @@ class Proxy:
         """Whether the gateway itself answers."""
         return path.startswith(PREFIX) or self._status.serves(path)
 
-    def _identify(self, exchange: Exchange) -> Snapshot:
+    def _identify(self, exchange: Exchange, now_ms: int) -> Snapshot:
         """Who asks, by what is known at this moment; the caller makes sure that it is fresh."""
         snapshot = self._live.snapshot
-        now_ms = self._clock()
         self._identifier.identify(exchange, snapshot, now_ms)
         check_address(exchange, snapshot)
         if exchange.requester.key_id is not None:
@@ -261,11 +261,11 @@ class Proxy:
     async def _identify_or_ask(self, exchange: Exchange) -> Snapshot:
         """The same, when the keys of a token's issuer have been fetched, where that is needed."""
         try:
-            return self._identify(exchange)
+            return self._identify(exchange, self._clock())
         except KeysNeeded:
             await self._identifier.ask_issuer(exchange.request, self._live.snapshot, self._clock())
             await self._live.ensure_fresh()  # the issuer took its time
-            return self._identify(exchange)
+            return self._identify(exchange, self._clock())
 
     async def _allow(self, exchange: Exchange, query: Query, evaluation: Evaluation) -> None:
         """What `Lane.start` does without waiting."""

@@ -143,8 +143,11 @@ class Live:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the last look is recent enough to act on, and the policy not superseded for too long."""
-        now_ms = self._clock()
+        """Whether what is known may be acted on now."""
+        return self.fresh_at(self._clock())
+
+    def fresh_at(self, now_ms: int) -> bool:
+        """Whether the last look is recent enough at this time, and the policy not superseded for too long."""
         return 0 <= now_ms - self._looked_ms < FRESH_FOR_MS and not (self._due and self._is_overdue(now_ms))
 
     async def ensure_fresh(self) -> None:

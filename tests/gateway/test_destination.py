@@ -45,3 +45,14 @@ async def test_one_path_is_told_apart_by_its_method(world: World) -> None:
     for _ in range(2):
         assert (await ask(world, world.key, CHAT)).status == 200
         assert (await ask(world, world.key, CHAT, method="GET")).error[:2] == (405, "uninspectable")
+
+
+async def test_a_credential_is_used_for_its_own_connection_only(world: World, model: Model) -> None:
+    for _ in range(2):
+        assert (await ask(world, world.key, "/locked/v1/chat/completions")).status == 200
+        assert (await ask(world, world.key, CHAT)).status == 200
+        assert (await ask(world, world.key, "/keyless/v1/chat/completions")).error[:2] == (503, "unavailable")
+    assert [received.headers.get("authorization") for received in model.received] == [
+        "Bearer sk-the-connections-own",
+        None,
+    ] * 2
