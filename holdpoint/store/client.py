@@ -88,13 +88,16 @@ class Client:
 
     async def ordered(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """As `script`, over one connection kept for this: one call after the other, at a fraction of the driver's cost."""
-        if not self._line.ready:  # somebody else's turn, or the driver's work: both may take their time
-            async with _translated(), asyncio.timeout(_COMMAND_TIMEOUT_S):
-                return await _evaluate(self._line.execute, script, keys, arguments)
-        try:
+        if self._line.ready:
+            try:
+                return await self._line.execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            except NoScriptError:
+                pass
+            except (RedisError, OSError, TimeoutError) as error:
+                raise _unavailable(error) from error
+        # Somebody else's turn, or a connection to be made: what the line has no time limit for, and the driver's work.
+        async with _translated(), asyncio.timeout(_COMMAND_TIMEOUT_S):
             return await _evaluate(self._line.execute, script, keys, arguments)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise _unavailable(error) from error
 
 
 class _Pool(driver.BlockingConnectionPool):

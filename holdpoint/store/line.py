@@ -30,12 +30,13 @@ class Line:
         self._error = error
         self._patience_s = patience_s
         self._turn = asyncio.Lock()
+        self._callers = 0  # whose turn it is, and who waits for theirs
         self._wire: _Wire | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether a command would be sent at once: there is a connection, and nothing is on its way."""
-        return self._wire is not None and not self._wire.transport.is_closing() and not self._turn.locked()
+        """Whether a command would be sent at once: there is a connection, and nobody else who uses it or wants to."""
+        return self._callers == 0 and self._wire is not None and not self._wire.transport.is_closing()
 
     async def execute(self, *arguments: Argument) -> Any:
         """The raw answer to one command. Never sent twice. Waits for its turn and for a connection without a limit.
@@ -45,18 +46,25 @@ class Line:
             TimeoutError: no answer within ``patience_s``: nobody knows.
             Exception: whatever ``error`` makes of the answer, or connecting raises.
         """
-        async with self._turn:
-            wire = self._wire
-            if wire is None or wire.transport.is_closing():
-                wire = self._wire = _Wire(await self._connect(), self._error, self._patience_s)
-            try:
-                found = await wire.ask(packed(arguments))
-            except BaseException:
-                self.close()  # the answer may still come, and would be taken for that to the next command
-                raise
+        self._callers += 1
+        try:
+            async with self._turn:
+                found = await self._ask(arguments)
+        finally:
+            self._callers -= 1
         if isinstance(found, Exception):
             raise found
         return found
+
+    async def _ask(self, arguments: tuple[Argument, ...]) -> Any:
+        wire = self._wire
+        if wire is None or wire.transport.is_closing():
+            wire = self._wire = _Wire(await self._connect(), self._error, self._patience_s)
+        try:
+            return await wire.ask(packed(arguments))
+        except BaseException:
+            self.close()  # the answer may still come, and would be taken for that to the next command
+            raise
 
     def close(self) -> None:
         """Close the connection. The next command makes a new one."""

@@ -110,6 +110,19 @@ async def test_nobody_waits_longer_because_others_wait_before(redis_server: Redi
         await store.aclose()
 
 
+async def test_a_server_that_forgot_its_scripts_learns_them_again(redis_server: RedisServer) -> None:
+    store = await Store.open(redis_server.url, clock=now_ms)
+    try:
+        await store.outbox.read("traffic", group="g", block_ms=1, count=1)
+        for number in range(4):
+            await store._client.command("SCRIPT", "FLUSH")
+            await store.outbox.append([entry(number)])
+        events = await store.outbox.read("traffic", group="g", block_ms=1, count=1000)
+        assert [event.subject for event in events] == ["r0", "r1", "r2", "r3"]
+    finally:
+        await store.aclose()
+
+
 async def test_an_append_that_is_given_up_leaves_the_line_in_order(redis_server: RedisServer) -> None:
     store = await Store.open(redis_server.url, clock=now_ms)
     try:

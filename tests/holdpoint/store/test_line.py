@@ -121,6 +121,14 @@ async def test_a_line_is_ready_when_nothing_is_on_its_way(line: Line) -> None:
     assert not line.ready
 
 
+async def test_a_line_is_not_ready_for_who_would_come_after_others(line: Line) -> None:
+    async def ready_afterwards() -> bool:
+        await line.execute("PING")
+        return line.ready
+
+    assert await asyncio.gather(*(ready_afterwards() for _ in range(3))) == [False, False, True]
+
+
 @pytest.mark.parametrize("extra", [b"+OK\r\n", b"?\r\n"], ids=["an answer too many", "no RESP"])
 async def test_what_nobody_asked_for_ends_the_connection(extra: bytes) -> None:
     async def lie(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
