@@ -17,6 +17,7 @@ import logging
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from gateway.accepted import accepted
 from gateway.exchange import Exchange
@@ -44,6 +45,7 @@ _PATIENCE_S = 20.0  # how long a decided request waits for a lost Redis before i
 _MOST_READS = 50
 _AT_ONCE = 128  # of the store's connections, so that a thousand holds decided together do not use them up
 _LOOK_AGAIN_MS = 2_000
+_SAID_LATER_S = 0.01
 
 _log = logging.getLogger(__name__)
 
@@ -93,6 +95,9 @@ class Held:
             OverLimit: a new one would be one too many.
             StoreUnavailable: nothing was held.
         """
+        with suppress(Conflict):
+            async with self._turn:
+                return await self._hold(exchange, draft, allowance, if_first=True)
         for _ in range(_MOST_READS):
             with suppress(Conflict):
                 async with self._turn:
@@ -116,10 +121,7 @@ class Held:
     async def _find_or_hold(self, exchange: Exchange, draft: Draft, allowance: Allowance) -> Hold:
         found = await self._find(exchange, draft)
         if found is None:
-            key = exchange.request.header("idempotency-key")
-            return await self._store.holds.hold(
-                draft, gateway=self._waiting.gateway, idempotency_key=key, allowance=allowance
-            )
+            return await self._hold(exchange, draft, allowance, if_first=False)
         if found.original_digest != draft.digest:
             raise Refusal(
                 RefusalCode.CONFLICT, "The Idempotency-Key was used before, with another request.", status=422
@@ -128,6 +130,15 @@ class Held:
             return found
         _log.info("request comes back to its hold", extra={"hold": found.id, "request": exchange.id})
         return await self._store.holds.attach(found, gateway=self._waiting.gateway)
+
+    async def _hold(self, exchange: Exchange, draft: Draft, allowance: Allowance, *, if_first: bool) -> Hold:
+        return await self._store.holds.hold(
+            draft,
+            gateway=self._waiting.gateway,
+            idempotency_key=exchange.request.header("idempotency-key"),
+            allowance=allowance,
+            if_first=if_first,
+        )
 
     async def attend(self, exchange: Exchange, wait: Wait) -> None:
         """Wait for the decision and act on it; returns when the client has its answer.
@@ -269,7 +280,9 @@ class Held:
         decided_ms = max((each.at_ms for each in hold.decisions if each.kind is DecisionKind.APPROVE), default=None)
         if decided_ms is not None:
             self._metrics.release_seconds.observe(max(0, self._clock() - decided_ms) / 1000)
-        _log.info("hold released", extra={"hold": hold.id, "request": exchange.id})
+        said = {"hold": hold.id, "request": exchange.id}
+        # A line of the log takes as long as a connection to the model, and the model waits for none.
+        asyncio.get_running_loop().call_later(_SAID_LATER_S, partial(_log.info, "hold released", extra=said))
 
         async def close(outcome: Outcome, response: StoredResponse | None) -> None:
             state = State.FAILED if outcome.error else State.COMPLETED

@@ -20,12 +20,14 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from holdpoint.errors import ConfigurationError, StoreUnavailable
 from holdpoint.store.line import Line
+from holdpoint.store.shared import Shared
 
 _LUA = Path(__file__).parent / "lua"
 _COMMAND_TIMEOUT_S = 2.0
 _CONNECT_TIMEOUT_S = 2.0
 _MAX_CONNECTIONS = 256
 _CONNECTION_WAIT_S = 2.0  # for one of them to become free
+_LARGE_BYTES = 64 * 1024  # a command that would keep others waiting that share its connection
 
 Argument = str | int | bytes
 
@@ -41,8 +43,10 @@ class Client:
         """
         try:
             self._redis = self._open(url, timeout=_COMMAND_TIMEOUT_S)
-            # Blocking reads have a pool of their own: their answers may take as long as they block.
-            self._blocking = self._open(url, timeout=None)
+            self._sharing = _Greeted(_pool(url, timeout=None))
+            self._shared = Shared(self._sharing.connect, error=_error, patience_s=_COMMAND_TIMEOUT_S)
+            # Blocking reads have lines of their own: their answers may take as long as they block.
+            self._readers = _Readers(_pool(url, timeout=None))
             self._greeted = _Greeted(_pool(url, timeout=None))
             self._line = Line(self._greeted.connect, error=_error, patience_s=_COMMAND_TIMEOUT_S)
         except ValueError:
@@ -58,9 +62,11 @@ class Client:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._redis.aclose()
-        await self._blocking.aclose()
         self._line.close()
         await self._greeted.aclose()
+        self._shared.close()
+        await self._sharing.aclose()
+        await self._readers.aclose()
 
     async def command(self, *arguments: Argument) -> Any:
         """One plain command."""
@@ -70,7 +76,7 @@ class Client:
     async def blocking(self, *arguments: Argument, seconds: float) -> Any:
         """One command that may block for up to ``seconds`` on the server."""
         async with _translated(), asyncio.timeout(seconds + _COMMAND_TIMEOUT_S):
-            return await self._blocking.execute_command(*arguments)  # type: ignore[no-untyped-call]  # the driver's
+            return await self._readers.execute(*arguments)
 
     async def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
         """Several plain commands in one round trip; not atomic."""
@@ -99,6 +105,28 @@ class Client:
         async with _translated(), asyncio.timeout(_COMMAND_TIMEOUT_S):
             return await _evaluate(self._line.execute, script, keys, arguments)
 
+    async def shared_command(self, *arguments: Argument) -> Any:
+        """As `command`, over one connection that many share, at a fraction of the driver's cost.
+
+        For what is asked often and is small on both sides. Cancelled, it may still be carried out.
+        """
+        return await self._of_shared(self._shared.execute(*arguments))
+
+    async def shared_script(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """As `script`, over that connection; what is too large for it goes over one of the driver's."""
+        if sum(len(each) for each in arguments if not isinstance(each, int)) > _LARGE_BYTES:
+            return await self.script(script, keys, arguments)
+        return await self._of_shared(_evaluate(self._shared.execute, script, keys, arguments))
+
+    async def _of_shared(self, answer: Awaitable[Any]) -> Any:
+        if not self._shared.is_connected:  # the driver connects
+            async with _translated():
+                return await answer
+        try:
+            return await answer
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+
 
 class _Pool(driver.BlockingConnectionPool):
     """Who finds all connections in use waits for one. One that broke while nobody used it is made anew at once."""
@@ -125,6 +153,34 @@ class _Greeted:
 
     async def aclose(self) -> None:
         await self._connection.disconnect()
+
+
+class _Readers:
+    """As many lines as there are commands that block at the same time."""
+
+    def __init__(self, pool: _Pool) -> None:
+        self._pool = pool
+        self._all: list[tuple[Line, _Greeted]] = []
+        self._free: list[Line] = []
+
+    async def execute(self, *arguments: Argument) -> Any:
+        """See `Line.execute`."""
+        line = self._free.pop() if self._free else self._another()
+        try:
+            return await line.execute(*arguments)
+        finally:
+            self._free.append(line)
+
+    async def aclose(self) -> None:
+        for line, greeted in self._all:
+            line.close()
+            await greeted.aclose()
+
+    def _another(self) -> Line:
+        greeted = _Greeted(self._pool)
+        line = Line(greeted.connect, error=_error)
+        self._all.append((line, greeted))
+        return line
 
 
 class Script:

@@ -124,6 +124,31 @@ def document(draft: Draft, fingerprint_: str) -> bytes:
     )
 
 
+def new_hold(draft: Draft, hold_id: str, *, created_ms: int, deadline_ms: int, waiter: str) -> Hold:
+    """What `load_hold` makes of a hold that has just been created, but for ``due_ms``."""
+    return Hold(
+        id=hold_id,
+        rev=1,
+        state=State.PENDING,
+        digest=draft.digest,
+        original_digest=draft.digest,
+        connection=draft.query.connection,
+        environment=draft.environment,
+        method=draft.method,
+        target=draft.target,
+        query=draft.query,
+        requester=draft.requester,
+        address=draft.address,
+        evaluation=draft.evaluation,
+        created_ms=created_ms,
+        deadline_ms=deadline_ms,
+        due_ms=0,
+        asynchronous=draft.asynchronous,
+        waiter=waiter,
+        justification=draft.justification,
+    )
+
+
 def load_hold(fields: Mapping[bytes, bytes]) -> Hold:
     """The hash of a hold → `Hold`."""
     doc = orjson.loads(fields[b"doc"])

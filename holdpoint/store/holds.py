@@ -64,12 +64,20 @@ class Holds(HoldReader):
         self._limits = limits
 
     async def hold(
-        self, draft: Draft, *, gateway: str, idempotency_key: str | None, allowance: Allowance = UNLIMITED
+        self,
+        draft: Draft,
+        *,
+        gateway: str,
+        idempotency_key: str | None,
+        allowance: Allowance = UNLIMITED,
+        if_first: bool = False,
     ) -> Hold:
         """Create a hold. ``gateway`` waits for it, unless the draft is asynchronous.
 
+        ``if_first``: only when there is nothing that the request could come back to, so that most need not look before.
+
         Raises:
-            Conflict: the Idempotency-Key came to stand for another hold meanwhile; find it.
+            Conflict: the Idempotency-Key came to stand for another hold meanwhile, or it is not the first; find it.
             OverLimit: one of the budgets of ``allowance`` has no room for it.
         """
         now = self._clock()
@@ -89,22 +97,22 @@ class Holds(HoldReader):
             "waiter": waiter,
             "asynchronous": int(draft.asynchronous),
         }
-        new = codec.load_hold(_as_hash(fields) | {b"rev": b"1", b"state": b"pending"})
+        new = codec.new_hold(draft, hold_id, created_ms=now, deadline_ms=deadline, waiter=waiter)
         due = pending_due_ms(new)
         limit_keys, limit_arguments = self._limits.of_hold(allowance)
-        answer = await self._client.script(
+        answer = await self._client.shared_script(
             _HOLD,
             [keys.hold(hold_id), keys.state(State.PENDING), keys.DUE, keys.EVENTS, keys.same(same),
              keys.idempotency(idem), keys.at(waiter),
              keys.requests_of(draft.requester.owner or draft.requester.principal),
              keys.state(State.APPROVED), *limit_keys],
-            [hold_id, now, due, self._lifetimes.ttl_ms(deadline - now), int(idempotency_key is not None), int(bool(waiter)),
+            [hold_id, now, due, self._lifetimes.ttl_ms(deadline - now), _unless(idempotency_key, if_first=if_first), int(bool(waiter)),
              events.hold_created(draft, deadline_ms=deadline), *limit_arguments, *_pairs(fields)],
         )  # fmt: skip
         if isinstance(answer, list):
             raise OverLimit(answer[0] - 1, answer[1])
         if answer != b"ok":
-            raise Conflict("the Idempotency-Key stands for another hold")
+            raise Conflict("there is a hold that the request may come back to")
         return replace(new, due_ms=due)
 
     async def attach(self, hold: Hold, *, gateway: str) -> Hold:
@@ -129,7 +137,7 @@ class Holds(HoldReader):
     async def leave(self, hold_id: str, *, gateway: str, grace_ms: int) -> None:
         """The client that waited is gone; while pending, it has ``grace_ms`` to come back. No-op for other waiters."""
         now = self._clock()
-        await self._client.script(
+        await self._client.shared_script(
             _LEAVE,
             [keys.hold(hold_id), keys.DUE, keys.EVENTS, keys.at(gateway)],
             [hold_id, now, gateway, now + grace_ms],
@@ -137,7 +145,7 @@ class Holds(HoldReader):
 
     async def make_asynchronous(self, hold_id: str, *, gateway: str) -> None:
         """The waiter was told to come back for the response. No-op for other waiters."""
-        await self._client.script(
+        await self._client.shared_script(
             _MAKE_ASYNCHRONOUS, [keys.hold(hold_id), keys.at(gateway)], [hold_id, gateway]
         )  # fmt: skip
 
@@ -154,17 +162,14 @@ class Holds(HoldReader):
         decisions = (*hold.decisions, decision)
         final = state is State.REJECTED
         claim_ends = hold.claim is not None and hold.claim.by == decision.by
-        after = replace(
-            hold,
-            claim=None if claim_ends else hold.claim,
-            confirming=tuple(each for each in hold.confirming if each.by != decision.by),
-        )
-        due = {
-            State.PENDING: pending_due_ms(after),
-            State.APPROVED: now + (GLASS_WITHIN_MS if decision.glass else self._lifetimes.collect_within_ms),
-        }.get(state, "")
+        due: Argument = ""
+        if state is State.PENDING:
+            confirming = tuple(each for each in hold.confirming if each.by != decision.by)
+            due = pending_due_ms(replace(hold, claim=None if claim_ends else hold.claim, confirming=confirming))
+        elif state is State.APPROVED:
+            due = now + (GLASS_WITHIN_MS if decision.glass else self._lifetimes.collect_within_ms)
         late_from = "" if decision.channel == TIMER else deadline_at(hold, now)
-        await self._run(
+        answer = await self._client.shared_script(
             _DECIDE,
             [keys.hold(hold.id), keys.state(State.PENDING), keys.state(state), keys.DUE, keys.EVENTS,
              keys.wake(hold.waiter), keys.GLASS],
@@ -174,7 +179,9 @@ class Holds(HoldReader):
              int(claim_ends), codec.to_json(_broken(hold, decision)) if decision.glass else "",
              codec.confirming_field(decision.by)],
         )  # fmt: skip
-        return await self.get(hold.id)
+        if isinstance(answer, bytes):
+            raise conflict(answer)
+        return codec.load_hold(as_dict(answer))
 
     async def escalate(self, hold: Hold) -> Hold:
         """Let the next group of the chain join.
@@ -218,7 +225,7 @@ class Holds(HoldReader):
         Raises:
             Conflict: it is not approved (any more).
         """
-        answer = await self._client.script(
+        answer = await self._client.shared_script(
             _RELEASE,
             [keys.hold(hold_id), keys.state(State.APPROVED), keys.state(State.RELEASED), keys.DUE, keys.EVENTS,
              keys.at(gateway)],
@@ -236,7 +243,7 @@ class Holds(HoldReader):
         Raises:
             Conflict: the hold is not released, or by another gateway.
         """
-        fresh_waiter = await self._client.command("HGET", keys.hold(hold.id), "waiter")
+        fresh_waiter = await self._client.shared_command("HGET", keys.hold(hold.id), "waiter")
         waiter = (fresh_waiter or b"").decode()
         elsewhere = bool(waiter) and waiter != hold.releaser
         stored: list[Argument] = [0, 0, "", b""]
@@ -253,11 +260,11 @@ class Holds(HoldReader):
 
     async def delivered(self, hold_id: str, *, gateway: str) -> None:
         """The outcome reached the client: an identical request is a new one from now on."""
-        doc = await self._client.command("HGET", keys.hold(hold_id), "doc")
+        doc = await self._client.shared_command("HGET", keys.hold(hold_id), "doc")
         if doc is None:
             return
         same = codec.load_fingerprint({b"doc": doc})
-        await self._client.script(
+        await self._client.shared_script(
             _DELIVERED, [keys.hold(hold_id), keys.same(same), keys.at(gateway)], [hold_id, gateway]
         )  # fmt: skip
 
@@ -267,7 +274,7 @@ class Holds(HoldReader):
         Raises:
             NotFound: there is no such hold (any more).
         """
-        noted = await self._client.script(_NOTE_SIMILAR, [keys.hold(hold_id)], [codec.similar_json(similar)])
+        noted = await self._client.shared_script(_NOTE_SIMILAR, [keys.hold(hold_id)], [codec.similar_json(similar)])
         if noted is None:
             raise NotFound(f"there is no hold {hold_id!r}")
         return codec.load_similar(noted)
@@ -296,7 +303,7 @@ class Holds(HoldReader):
         return await self.get(hold.id)
 
     async def _run(self, script: Script, keys_: Sequence[str], arguments: Sequence[Argument]) -> None:
-        answer = await self._client.script(script, keys_, arguments)
+        answer = await self._client.shared_script(script, keys_, arguments)
         if answer != b"ok":
             raise conflict(answer)
 
@@ -327,5 +334,8 @@ def _pairs(fields: Mapping[str, Argument]) -> list[Argument]:
     return [item for pair in fields.items() for item in pair]
 
 
-def _as_hash(fields: Mapping[str, Argument]) -> dict[bytes, bytes]:
-    return {name.encode(): value if isinstance(value, bytes) else str(value).encode() for name, value in fields.items()}
+def _unless(idempotency_key: str | None, *, if_first: bool) -> str:
+    """What may not be known already when a hold is created; see `lua/hold.lua`."""
+    if idempotency_key is not None:
+        return "key"
+    return "same" if if_first else ""

@@ -36,10 +36,10 @@ class HoldReader:
         """
         if idempotency_key is not None:
             idem = codec.fingerprint(requester, connection, f"key:{idempotency_key}")
-            found = await self._client.command("GET", keys.idempotency(idem))
+            found = await self._client.shared_command("GET", keys.idempotency(idem))
             return await self._get_or_none(found.decode()) if found else None
         same = keys.same(codec.fingerprint(requester, connection, digest))
-        ids: list[bytes] = await self._client.command("ZREVRANGE", same, 0, -1)
+        ids: list[bytes] = await self._client.shared_command("ZREVRANGE", same, 0, -1)
         for raw in ids:
             hold = await self._get_or_none(raw.decode())
             if hold is None or hold.asynchronous:
@@ -67,7 +67,7 @@ class HoldReader:
         before, before_id = _parse_cursor(cursor)
         found: list[tuple[int, str]] = []
         for each in (state,) if state else State:
-            rows = await self._client.command(
+            rows = await self._client.shared_command(
                 "ZREVRANGEBYSCORE", keys.state(each), before, "-inf", "WITHSCORES", "LIMIT", 0, limit + 64
             )
             found += [(int(score), raw.decode()) for raw, score in zip(rows[::2], rows[1::2], strict=True)]
@@ -79,20 +79,30 @@ class HoldReader:
 
     async def revs(self, state: State, *, limit: int) -> dict[str, int]:
         """The newest holds in ``state`` by id, each with its ``rev``: for who has read them before."""
-        rows = await self._client.command("ZREVRANGE", keys.state(state), 0, limit - 1)
+        rows = await self._client.shared_command("ZREVRANGE", keys.state(state), 0, limit - 1)
         ids = [raw.decode() for raw in rows]
         found = await self._client.pipeline([("HGET", keys.hold(hold_id), "rev") for hold_id in ids]) if ids else []
         return {hold_id: int(rev) for hold_id, rev in zip(ids, found, strict=True) if rev is not None}
 
     async def of_person(self, person: str, *, limit: int) -> Page:
         """The newest holds (50 at most) of requests that ``person`` answers for: their own, and those of their agents."""
-        ids = await self._client.command("ZREVRANGE", keys.requests_of(person), 0, limit - 1)
+        ids = await self._client.shared_command("ZREVRANGE", keys.requests_of(person), 0, limit - 1)
         return await self.get_many([raw.decode() for raw in ids])
 
     async def get_many(self, ids: Sequence[str]) -> Page:
         """Those of the holds that still exist, in the given order."""
         rows = await self._client.pipeline([("HGETALL", keys.hold(hold_id)) for hold_id in ids]) if ids else []
         return [codec.load_hold(as_dict(row)) for row in rows if row]
+
+    async def waiters(self, ids: Sequence[str]) -> dict[str, str]:
+        """Who waits for those of the holds that are pending, by id; an empty name: nobody, as far as Redis knows."""
+        rows = await self._client.pipeline([("HMGET", keys.hold(hold_id), "state", "waiter") for hold_id in ids])
+        pending = State.PENDING.value.encode()
+        return {
+            hold_id: (waiter or b"").decode()
+            for hold_id, (state, waiter) in zip(ids, rows, strict=True)
+            if state == pending
+        }
 
     async def response(self, hold_id: str) -> StoredResponse | None:
         """The stored response of a completed hold, if it was small enough to keep."""
@@ -104,7 +114,7 @@ class HoldReader:
 
     async def due(self, limit: int = 100) -> Sequence[str]:
         """Ids of holds that the timer has to look at now."""
-        rows = await self._client.command("ZRANGEBYSCORE", keys.DUE, "-inf", self._clock(), "LIMIT", 0, limit)
+        rows = await self._client.shared_command("ZRANGEBYSCORE", keys.DUE, "-inf", self._clock(), "LIMIT", 0, limit)
         return [raw.decode() for raw in rows]
 
     async def count(self) -> dict[State, int]:
@@ -113,7 +123,7 @@ class HoldReader:
         return dict(zip(State, rows, strict=True))
 
     async def _get_or_none(self, hold_id: str) -> Hold | None:
-        fields = as_dict(await self._client.command("HGETALL", keys.hold(hold_id)))
+        fields = as_dict(await self._client.shared_command("HGETALL", keys.hold(hold_id)))
         return codec.load_hold(fields) if fields else None
 
     async def _is_abandoned(self, hold: Hold) -> bool:

@@ -7,7 +7,7 @@
 --      13 ttl_ms ('' unless final) 14 why it was closed ('' unless final) 15 '1' when the claim ends with it
 --      16 what stands in glass until it is reviewed (JSON; '' unless the glass is broken)
 --      17 the hold's field that says that who decides has yet to confirm an approval
--- Returns 'ok', 'moved' (another rev), 'state' (not pending) or 'late' (the deadline has passed).
+-- Returns the whole hold, 'moved' (another rev), 'state' (not pending) or 'late' (the deadline has passed).
 local id, now, to = ARGV[1], ARGV[2], ARGV[4]
 local h = redis.call('HMGET', KEYS[1], 'state', 'rev')
 if h[1] ~= 'pending' then
@@ -49,4 +49,4 @@ if ARGV[16] ~= '' then
   redis.call('HSET', KEYS[7], id, ARGV[16])
   emit(KEYS[5], KEYS[1], 'glass.broken', now, ARGV[11])
 end
-return 'ok'
+return redis.call('HGETALL', KEYS[1])

@@ -3,16 +3,17 @@
 --      8 of (zset; TTL as the hold): the newest 50 holds of the person who answers for the request
 --      9 state:approved (zset) 10 limited (zset; see take.lua) 11… one for each budget: open (zset: hold by creation time,
 --      TTL 30 days beyond the hold's, which may be prolonged) or window (hash; see _window.lua)
--- ARGV 1 id 2 now_ms 3 due_ms 4 ttl_ms 5 '1' when the request has an Idempotency-Key 6 '1' when somebody waits
+-- ARGV 1 id 2 now_ms 3 due_ms 4 ttl_ms 5 what may not be known already: 'key' (the request has an
+--      Idempotency-Key), 'same' (a hold of the same), '' 6 '1' when somebody waits
 --      7 extra members of the event 8 now_ms for windows ('': Redis' own clock) 9 number of budgets
 --      then for each budget: 'open', 'window', or 'back' for a window that the request has spent of and gets it back when
 --      it is not held; most, or what it gets back; slot_ms of a window, or when to ask again; member of limited
 --      then field, value, … of the hold
 -- A hold is open while it is pending or approved: the indexes of these states are asked, so that none is counted too many.
--- Returns 'ok', 'taken' when the Idempotency-Key stands for another hold by now, or the place of the budget that has no
+-- Returns 'ok', 'taken' when what may not be known is known, or the place of the budget that has no
 -- room, and ms until it has (of what nobody knows: when to ask again).
 local id, now, due, ttl, budgets = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[9])
-if ARGV[5] == '1' and redis.call('EXISTS', KEYS[6]) == 1 then
+if (ARGV[5] == 'key' and redis.call('EXISTS', KEYS[6]) == 1) or (ARGV[5] == 'same' and redis.call('EXISTS', KEYS[5]) == 1) then
   return 'taken'
 end
 local time, refusing, longest, windows = budgets > 0 and clock(ARGV[8]), 0, 0, {}
@@ -60,7 +61,7 @@ end
 if refusing > 0 then
   return { refusing, longest }
 end
-if ARGV[5] == '1' then
+if ARGV[5] == 'key' then
   redis.call('SET', KEYS[6], id, 'PX', ttl)
 end
 local fields = {}

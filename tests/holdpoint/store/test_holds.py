@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from holdpoint.errors import Conflict, NotFound, StoreUnavailable
-from holdpoint.model import Requester, ReviewTerms, State
+from holdpoint.model import DecisionKind, Requester, ReviewTerms, State
 from holdpoint.store import Store, StoredResponse
 from holdpoint.store.gateways import GONE_AFTER_MS
 from tests.conftest import MovingClock
@@ -38,6 +38,39 @@ async def test_a_hold_reads_back_as_it_was_written(store: Store, gateway: str) -
     assert written.query == make_draft().query
     assert written.deadline_ms - written.created_ms == 600_000
     assert written.due_ms - written.created_ms == 300_000, "the first escalation comes before the deadline"
+
+
+@pytest.mark.parametrize("key", [None, "k"], ids=["by what it is", "by its key"])
+async def test_only_the_first_of_its_kind_is_created_without_a_look(
+    key: str | None, store: Store, gateway: str
+) -> None:
+    first = await store.holds.hold(make_draft(), gateway=gateway, idempotency_key=key, if_first=True)
+    with pytest.raises(Conflict):
+        await store.holds.hold(make_draft(), gateway=gateway, idempotency_key=key, if_first=True)
+    kim = make_draft(requester=Requester("kim@example.com", frozenset()))
+    await store.holds.hold(kim, gateway=gateway, idempotency_key=key, if_first=True)
+    if key is None:
+        await store.holds.delivered(first.id, gateway=gateway)
+        await store.holds.hold(make_draft(), gateway=gateway, idempotency_key=key, if_first=True)
+
+
+async def test_who_has_looked_may_create_another_of_the_same(store: Store, gateway: str) -> None:
+    first = await store.holds.hold(make_draft(), gateway=gateway, idempotency_key=None)
+    assert (await store.holds.hold(make_draft(), gateway=gateway, idempotency_key=None)).id != first.id
+
+
+async def test_a_decision_returns_the_hold_as_it_is_then(store: Store, gateway: str) -> None:
+    for state, kind in ((S.APPROVED, DecisionKind.APPROVE), (S.REJECTED, DecisionKind.REJECT)):
+        hold = await hold_in(store, S.PENDING, gateway=gateway)
+        assert await store.holds.decide(
+            hold, make_decision(hold, kind), state=state, body=None
+        ) == await store.holds.get(hold.id)
+
+
+async def test_who_waits_for_what_is_pending(store: Store, gateway: str) -> None:
+    waits, left, approved = [await hold_in(store, s, gateway=gateway) for s in (S.PENDING, S.PENDING, S.APPROVED)]
+    await store.holds.leave(left.id, gateway=gateway, grace_ms=1000)
+    assert await store.holds.waiters([waits.id, left.id, approved.id, "h0"]) == {waits.id: gateway, left.id: ""}
 
 
 @pytest.mark.promise(3)
