@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Sequence
 from enum import Enum
 from itertools import islice
 
 from gateway.exchange import Exchange
+from gateway.memory import give_back
 from gateway.transport import ClientGone
 from holdpoint.clock import Clock
 from holdpoint.errors import Conflict, StoreUnavailable
-from holdpoint.model import Hold, State
 from holdpoint.store import Store
 from holdpoint.tasks import OnDeath, Tasks
 
@@ -34,6 +35,8 @@ _AGAIN_AFTER_S = 0.2
 _LOOK_AT_ONCE = 200
 _MOST_EARLY = 10_000
 _GUARD_S = 3.0  # this long after its deadline a hold is looked at, should its signal be missing
+_LOOK_AROUND_S = 1.0
+_BURST = 100  # so many requests that began to wait leave enough memory behind to give it back
 _WAITING = b": holdpoint waiting\n\n"  # a comment: no client takes it for an event
 
 _log = logging.getLogger(__name__)
@@ -53,11 +56,12 @@ class Why(Enum):
 class Waiter:
     """One request that waits for one hold."""
 
-    __slots__ = ("_end", "_future", "hold", "signalled")
+    __slots__ = ("_end", "_future", "hold", "look_at_s", "signalled")
 
     def __init__(self, hold: str, end: Callable[[Waiter], None]) -> None:
         self.hold = hold
         self.signalled = False
+        self.look_at_s = math.inf  # by the loop's clock: when to look at the hold, should its signal be missing
         self._future: asyncio.Future[BaseException | None] | None = None
         self._end = end
 
@@ -68,29 +72,19 @@ class Waiter:
         if self._future is not None and not self._future.done():
             self._future.set_result(error)
 
-    async def pause(self, seconds: float | None) -> None:
-        """Until the next `wake`, at most ``seconds``. Raises what `wake` was given."""
-        if self.signalled:
-            return
-        loop = asyncio.get_running_loop()
-        self._future = loop.create_future()
-        timer = loop.call_later(seconds, self._time_is_up) if seconds is not None else None
-        try:
-            error = await self._future
-        finally:
-            self._future = None
-            if timer is not None:
-                timer.cancel()
-        if error is not None:
-            raise error
+    def woken(self) -> asyncio.Future[BaseException | None]:
+        """Done with the next `wake`, and what it was given."""
+        self._future = asyncio.get_running_loop().create_future()
+        return self._future
+
+    def time_is_up(self) -> None:
+        """End the pause without a signal."""
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
 
     def close(self) -> None:
         """Not waiting any more."""
         self._end(self)
-
-    def _time_is_up(self) -> None:
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
 
 
 class Waiting:
@@ -114,6 +108,7 @@ class Waiting:
         self._early: dict[str, None] = {}
         self._stopping = False
         self._waiting_now = 0
+        self._newcomers = 0  # since memory was given back
         self.gateway = ""
 
     async def start(self, name: str) -> None:
@@ -125,6 +120,7 @@ class Waiting:
         self.gateway = await self._store.gateways.start(name)
         self._tasks.start("wake-ups", self._listen())
         self._tasks.start("beat", self._beat())
+        self._tasks.start("guard", self._guard())
 
     def dismiss(self) -> None:
         """Send everybody away with `Stopping`, whoever comes later too."""
@@ -146,6 +142,7 @@ class Waiting:
 
     def enter(self, hold: str) -> Waiter:
         """A waiter for ``hold``; `Waiter.close` it whatever happens."""
+        self._newcomers += 1
         waiter = Waiter(hold, self._leave)
         waiter.signalled = hold in self._early
         self._early.pop(hold, None)
@@ -173,7 +170,7 @@ class Waiting:
         loop = asyncio.get_running_loop()
         beats = exchange.stream and self._after_s > 0 and until_s is None
         next_beat = loop.time() + (self._every_s if exchange.reply.started else self._after_s)
-        guard = loop.time() + max(0.0, (deadline_ms - self._clock()) / 1000) + _GUARD_S
+        waiter.look_at_s = loop.time() + max(0.0, (deadline_ms - self._clock()) / 1000) + _GUARD_S
         exchange.request.on_disconnect(lambda: waiter.wake(ClientGone()))
         self._waiting_now += 1
         try:
@@ -185,14 +182,21 @@ class Waiting:
                 now = loop.time()
                 if until_s is not None and now >= until_s:
                     return Why.LATER
-                if now >= guard:
-                    break
                 if beats and now >= next_beat:
                     await _heartbeat(exchange)
                     next_beat = now + self._every_s
-                ends = [guard] + ([next_beat] if beats else []) + ([until_s] if until_s is not None else [])
-                await waiter.pause(max(0.0, min(ends) - loop.time()))
+                    continue  # it took its time
+                ends = until_s if until_s is not None else next_beat if beats else None
+                timer = loop.call_at(ends, waiter.time_is_up) if ends is not None else None
+                try:
+                    error = await waiter.woken()
+                finally:
+                    if timer is not None:
+                        timer.cancel()
+                if error is not None:
+                    raise error
         finally:
+            waiter.look_at_s = math.inf
             self._waiting_now -= 1
             exchange.request.on_disconnect(None)
         waiter.signalled = False
@@ -230,25 +234,38 @@ class Waiting:
                 continue
             for position, hold in wakes:  # noqa: B007 - the last position is where the next read begins
                 self._heard(hold)
+            await asyncio.sleep(0)  # who was woken goes on first, and the next read is asked for after that
 
     async def _look_at_all(self) -> None:
         """After Redis was away: signal who missed something, and take back the holds that were given up for lost."""
         ids = iter(list(self._waiters))
         while some := list(islice(ids, _LOOK_AT_ONCE)):
-            found = {hold.id: hold for hold in await self._store.holds.get_many(some)}
+            found = await self._store.holds.waiters(some)
             for hold_id in some:
-                hold = found.get(hold_id)
-                if hold is None or hold.state is not State.PENDING:
+                if hold_id not in found:
                     self.signal(hold_id)
-            await self._take_back(found.values())
+            await self._take_back([hold_id for hold_id, waiter in found.items() if not waiter])
 
-    async def _take_back(self, holds: Iterable[Hold]) -> None:
-        for hold in holds:
-            if hold.state is State.PENDING and not hold.waiter:
-                try:
-                    await self._store.holds.attach(hold, gateway=self.gateway)
-                except Conflict:
-                    self.signal(hold.id)
+    async def _take_back(self, ids: Sequence[str]) -> None:
+        for hold in await self._store.holds.get_many(ids):
+            try:
+                await self._store.holds.attach(hold, gateway=self.gateway)
+            except Conflict:
+                self.signal(hold.id)
+
+    async def _guard(self) -> None:
+        """One look around for all: a timer for each of thousands would cost more than what it waits for."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_LOOK_AROUND_S)
+            now = loop.time()
+            for waiters in self._waiters.values():
+                for waiter in waiters:
+                    if waiter.look_at_s <= now:
+                        waiter.wake()
+            if self._newcomers >= _BURST:
+                self._newcomers = 0
+                give_back()
 
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()
