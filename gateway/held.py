@@ -43,7 +43,7 @@ from holdpoint.store.limits import Allowance
 _AGAIN_S = 0.3
 _PATIENCE_S = 20.0  # how long a decided request waits for a lost Redis before it is refused
 _MOST_READS = 50
-_AT_ONCE = 128  # of the store's connections, so that a thousand holds decided together do not use them up
+_AT_ONCE = 128  # on their way to Redis, so that a thousand holds decided together do not all have their bodies here
 _LOOK_AGAIN_MS = 2_000
 _SAID_LATER_S = 0.01
 
