@@ -53,6 +53,37 @@ async def test_lost_while_waiting(lost: World, redis_server: RedisServer, model:
     assert len(model.received) == 1
 
 
+async def test_what_was_decided_without_a_signal_is_seen_when_redis_is_back(
+    lost: World, redis_server: RedisServer
+) -> None:
+    asking = asyncio.ensure_future(lost.chat(RISKY).__aenter__())
+    (hold,) = await lost.held()
+    # Nobody waits, says the hold: so nobody is woken by what follows.
+    await lost.store.holds.leave(hold.id, gateway=hold.waiter, grace_ms=60_000)
+    await lost.reject(await lost.store.holds.get(hold.id))
+    redis_server.restart()
+    async with await asking as answer:
+        assert answer.status == 403
+
+
+async def test_a_hold_that_was_given_up_for_lost_is_taken_back_when_redis_is_back(
+    lost: World, redis_server: RedisServer
+) -> None:
+    asking = asyncio.ensure_future(lost.chat(RISKY).__aenter__())
+    (hold,) = await lost.held()
+    await lost.store.holds.leave(hold.id, gateway=hold.waiter, grace_ms=60_000)
+    redis_server.restart()
+    await lost.redis_is_back()
+
+    async def taken_back() -> bool:
+        return (await lost.store.holds.get(hold.id)).waiter == hold.waiter
+
+    await wait_until(taken_back, "the gateway waits for it again")
+    await lost.reject(await lost.store.holds.get(hold.id))
+    async with await asking as answer:
+        assert answer.status == 403
+
+
 @pytest.mark.promise(1)
 async def test_lost_before_the_answer_was_recorded(lost: World, redis_server: RedisServer, model: Model) -> None:
     async def behave(received: Received) -> None:

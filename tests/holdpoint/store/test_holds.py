@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -38,6 +40,15 @@ async def test_a_hold_reads_back_as_it_was_written(store: Store, gateway: str) -
     assert written.query == make_draft().query
     assert written.deadline_ms - written.created_ms == 600_000
     assert written.due_ms - written.created_ms == 300_000, "the first escalation comes before the deadline"
+
+
+@pytest.mark.parametrize("changes", [{"justification": "an incident"}, {"asynchronous": True}], ids=str)
+async def test_what_a_new_hold_is_taken_for_is_what_is_stored(
+    changes: dict[str, Any], store: Store, gateway: str
+) -> None:
+    draft = replace(make_draft(), **changes)
+    written = await store.holds.hold(draft, gateway=gateway, idempotency_key=None)
+    assert await store.holds.get(written.id) == written
 
 
 @pytest.mark.parametrize("key", [None, "k"], ids=["by what it is", "by its key"])
