@@ -10,12 +10,12 @@ ELLIPSIS = "…"
 
 def units(text: str) -> int:
     """The length of ``text`` in UTF-16 units."""
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def clip(text: str, most: int) -> str:
     """``text`` in at most ``most`` units, with an ellipsis where something is missing. Apply before `escape`."""
-    if units(text) <= most:
+    if len(text) <= most and units(text) <= most:
         return text
     return text[: _fitting(text, most - 1)] + ELLIPSIS
 
