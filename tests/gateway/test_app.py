@@ -22,7 +22,7 @@ from holdpoint.policy.document import Document
 from holdpoint.settings import Settings
 from tests.gateway.model import Model, Received, http
 from tests.gateway.world import CLEAN, POLICY, RISKY, World, running_world
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 
 async def test_a_port_in_use_is_one_line(redis_url: str) -> None:
@@ -153,7 +153,7 @@ async def test_sigterm_ends_the_process_in_order(redis_url: str) -> None:
         sys.executable, "-c", program, env=environment, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
-    async with asyncio.timeout(20):
+    async with within(20):
         while b"gateway listens" not in await process.stderr.readline():
             assert process.returncode is None
         process.send_signal(signal.SIGTERM)

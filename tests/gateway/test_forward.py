@@ -17,7 +17,7 @@ from holdpoint.model import State
 from tests.gateway.model import STREAM_HEAD, Behave, Model, Received, chunk, http, piece, says, silent
 from tests.gateway.raw import post, raw_client
 from tests.gateway.world import CLEAN, RISKY, World, running_world
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 CHAT = "/demo/v1/chat/completions"
 STREAM = json.dumps({"model": "demo", "messages": [{"role": "user", "content": CLEAN}], "stream": True}).encode()
@@ -256,7 +256,7 @@ async def test_a_client_that_leaves_ends_the_call(moment: str, world: World, mod
         if moment == "in the stream":
             await client.reader.readuntil(b"one")
         client.vanish()
-        async with asyncio.timeout(5):
+        async with within(5):
             await model.received[0].gone.wait()
 
     events: list[Any] = []
@@ -289,7 +289,7 @@ async def test_a_slow_client_stops_the_model(redis_url: str, model: Model) -> No
     async with running_world(redis_url, model.url, write_timeout_s=0.5) as world, raw_client(world.port) as client:
         await client.send(post(CHAT, world.key, STREAM))
         await client.reader.readuntil(b"\r\n\r\n")  # and nothing more
-        async with asyncio.timeout(10):
+        async with within(10):
             await stopped.wait()  # the client was dropped, and with it the call
     assert sent < 40_000_000, "what the sockets buffer, and no more"
 

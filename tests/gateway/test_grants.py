@@ -187,10 +187,8 @@ async def test_the_second_grant_is_used_when_the_first_is_spent(redis_url: str, 
 async def test_made_and_revoked_within_a_second(redis_url: str, model: Model) -> None:
     async with standing_world(redis_url, model.url) as world:
         assert await status(world) == 202
-        started = time.monotonic()
         await world.store.grants.make(make_grant(uses=50))
-        await wait_until(lambda: _is(world, 200), "the grant is live", seconds=2)
-        assert time.monotonic() - started < 1.2
+        await wait_until(lambda: _is(world, 200), "the grant is live", seconds=1)
         await world.store.grants.revoke("g1", by="ada@example.com")
         assert await status(world, "another password") == 202  # by Redis' own word, before any process has looked
 

@@ -13,7 +13,7 @@ from holdpoint.model import Edit, EventKind, State
 from tests.gateway.model import Model, says
 from tests.gateway.raw import post, raw_client
 from tests.gateway.world import RISKY, World, running_world
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 CHAT = "/demo/v1/chat/completions"
 BODY = json.dumps({"model": "demo", "messages": [{"role": "user", "content": RISKY}]}).encode()
@@ -433,7 +433,8 @@ async def test_one_idempotency_key_on_two_gateways_is_one_hold_and_one_answer(re
 
         await wait_until(taken_over, "the second gateway waits for the hold")
         await one.approve(await one.store.holds.get(hold.id))
-        answers = [await asyncio.wait_for(asking, 10) for asking in (first, second)]
+        async with within(10):
+            answers = [await asking for asking in (first, second)]
         assert [answer.status for answer in answers] == [200, 200]
         assert len({await answer.text() for answer in answers}) == 1
     assert len(model.received) == 1

@@ -20,7 +20,7 @@ from tests.gateway.raw import RawClient, post, raw_client
 from tests.gateway.standing import until_live
 from tests.gateway.world import CLEAN, POLICY, RISKY, World, running_world
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 CHAT = "/demo/v1/chat/completions"
 
@@ -199,7 +199,7 @@ async def test_a_client_that_leaves_ends_the_call(moment: str, warm: World, mode
         await received.gone.wait()
 
     model.behave = behave
-    async with raw_client(warm.port) as client, asyncio.timeout(10):
+    async with raw_client(warm.port) as client, within(10):
         await client.send(post(CHAT, warm.key, asking(stream=moment == "in the stream")))
         await wait_until(lambda: model.received, "the model was asked")
         if moment == "in the stream":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from typing import Any
 
 import pytest
@@ -79,10 +78,8 @@ async def test_paused_and_resumed_within_a_second(redis_url: str, model: Model) 
             (world.store.pauses.pause(make_pause()), paused),
             (world.store.pauses.resume("demo", by=ADA), passes),
         ):
-            started = time.monotonic()
             assert await change
-            await wait_until(done, "the gateway goes by it", seconds=2)
-            assert time.monotonic() - started < 1.2
+            await wait_until(done, "the gateway goes by it", seconds=1)
 
 
 async def test_a_restarted_gateway_is_still_paused(redis_url: str, model: Model) -> None:

@@ -11,7 +11,7 @@ from holdpoint.errors import StoreUnavailable
 from holdpoint.model import EventKind
 from holdpoint.store import Entry, Store
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 
 def entry(number: int, size: int = 10) -> Entry:
@@ -107,7 +107,7 @@ async def test_what_is_unsettled_is_written_once_redis_is_back(redis_server: Red
     recorder.settle("a test", write)
     await wait_until(lambda: tried >= 2, "it was tried twice")
     redis_server.start()
-    async with asyncio.timeout(5):
+    async with within(5):
         await recorder.settled()
     await store.outbox.read("traffic", group="g", block_ms=1, count=1)
     assert [e.subject for e in await store.outbox.read("traffic", group="g", block_ms=1, count=9)] == ["r1"]
@@ -120,11 +120,11 @@ async def test_a_recorder_that_dies_says_so_and_nobody_waits_for_it(store: Store
     recorder = Recorder(store, on_death=lambda name, _error: deaths.append(name))
     recorder.start()
     broken = [Entry("no such stream", EventKind.REQUEST_ALLOWED, f"r{n}", 1, b"{}") for n in range(600)]
-    async with asyncio.timeout(5):  # they are more than one round trip takes
+    async with within(5):  # they are more than one round trip takes
         answers = await asyncio.gather(*map(recorder.record, broken), return_exceptions=True)
     assert {type(answer) for answer in answers} == {StoreUnavailable}
     await wait_until(lambda: deaths == ["record"], "the death is told")
-    async with asyncio.timeout(5):
+    async with within(5):
         with pytest.raises(StoreUnavailable):  # also who comes later: nothing could end, and the gateway never stop
             await recorder.record(entry(1))
     await recorder.stop()

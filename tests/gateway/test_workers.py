@@ -22,7 +22,7 @@ from tests.support.cli import Cli
 from tests.support.programs import POLICY, Installation, Program, make_key
 from tests.support.redis_server import RedisServer
 from tests.support.upstream import Upstream, running_upstream
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 CLEAN, RISKY = "what is the weather", "what is the admin password"
 WORKERS = {"HOLDPOINT_GATEWAY_WORKERS": "3", "HOLDPOINT_DRAIN_S": "5"}
@@ -147,7 +147,7 @@ async def test_one_worker_is_away(installation: Installation) -> None:
 
     async def said() -> bool:
         try:
-            async with asyncio.timeout(2):  # the kernel may give us to the frozen one
+            async with within(2):  # the kernel may give us to the frozen one
                 return '"} 0\n' in "".join(
                     re.findall(r"^holdpoint_worker_up.*\n", await numbers(gateway.url), re.MULTILINE)
                 )

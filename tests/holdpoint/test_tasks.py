@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from holdpoint.tasks import Tasks, finished
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 
 async def test_a_task_runs_under_its_name_and_gives_its_result() -> None:
@@ -31,7 +31,8 @@ async def test_a_task_that_nobody_references_is_not_collected() -> None:
     tasks = Tasks()
     tasks.start("unreferenced", work())
     gc.collect()
-    await asyncio.wait_for(done.wait(), 5)
+    async with within(5):
+        await done.wait()
     await tasks.aclose()
 
 
@@ -107,7 +108,8 @@ async def test_a_task_may_close_its_own_owner() -> None:
         closed.set()
 
     tasks.start("closer", work())
-    await asyncio.wait_for(closed.wait(), 5)
+    async with within(5):
+        await closed.wait()
 
 
 async def test_nothing_starts_after_closing() -> None:

@@ -17,7 +17,7 @@ from holdpoint.model import Mention, Requester, Risk, State
 from holdpoint.store.conversations import Conversation
 from tests.bot.teams.chain import LEADS, SECOND, SECURITY, Chain, chain
 from tests.fakes.teams import FakeTeams, Seen, TeamsUser
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 LOAD = Requester("load-test", frozenset({"contractors"}))  # no person: nobody is told in a chat of theirs
 LEE = Requester("lee@example.com", frozenset({"platform-leads"}), name="Lee")
@@ -54,7 +54,7 @@ async def test_a_decision_is_on_every_copy_within_two_seconds(here: Chain) -> No
     hold = await here.hold()
     copies = [await here.card(hold, "security"), await here.card(hold, "second"), await here.dm(hold)]
     await here.approve(hold)
-    async with asyncio.timeout(2):
+    async with within(2):
         for place in ("security", "second"):
             card = await here.card(hold, place, shows="Approved")
             assert "approve" not in card.verbs

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -24,7 +23,7 @@ from holdpoint.store import Store
 from tests.bot.teams.doorway import AAD, CARD, CONVERSATION, SERVICE_URL, Doorway, activity, dialog, execute
 from tests.bot.teams.key_server import KeyServer
 from tests.fakes.teams.things import BOT, TENANT
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 WORDS = "Only Kim may decide."
 
@@ -167,9 +166,8 @@ async def test_who_cannot_be_told_is_asked_to_try_again(door: Doorway) -> None:
 @pytest.mark.parametrize("sent", [execute(), dialog(), dialog("task/submit")], ids=lambda sent: str(sent["name"]))
 async def test_a_handler_that_takes_too_long_is_given_up_in_time(door: Doorway, sent: Activity) -> None:
     door.reached.on_click = door.reached.on_dialog = never
-    begun = time.monotonic()
-    answer = await door.send(sent)
-    assert time.monotonic() - begun < 3.5
+    async with within(3.5):
+        answer = await door.send(sent)
     assert answer.status == 200
     assert TOO_SLOW in str(answer.json)
 
@@ -177,9 +175,8 @@ async def test_a_handler_that_takes_too_long_is_given_up_in_time(door: Doorway, 
 @pytest.mark.parametrize("learn", [says(StoreUnavailable("gone")), says(ChannelUnavailable("away")), never])
 async def test_a_place_that_cannot_be_noted_does_not_hold_up_the_click(door: Doorway, learn: Any) -> None:
     door.reached.on_learn = learn
-    begun = time.monotonic()
-    assert (await door.send(execute())).json["statusCode"] == 200
-    assert time.monotonic() - begun < 3.5
+    async with within(3.5):
+        assert (await door.send(execute())).json["statusCode"] == 200
     assert len(door.reached.clicks) == 1
 
 

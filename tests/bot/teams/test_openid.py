@@ -19,7 +19,7 @@ from holdpoint.urls import is_safe
 from tests.bot.teams.key_server import KeyServer
 from tests.conftest import MovingClock
 from tests.fakes.teams.keys import SigningKey
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ async def test_a_slow_server_holds_up_nothing_else_and_not_for_long(server: KeyS
     server.gate.clear()
     keys = SigningKeys(server.url, clock=clock)
     await keys.start()
-    async with asyncio.timeout(openid.TIMEOUT_S + 10):
+    async with within(openid.TIMEOUT_S + 10):
         asking = asyncio.create_task(keys.find("k1"))
         await wait_until(lambda: server.waiting, "the server was asked")
         assert not asking.done()  # and this test goes on meanwhile

@@ -12,7 +12,7 @@ from holdpoint.store.events import card_shown
 from holdpoint.tasks import Tasks
 from tests.support.builders import make_draft
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 
 class Page:
@@ -121,4 +121,5 @@ async def test_stopping_ends_every_page(feed: Feed, tasks: Tasks) -> None:
     page = Page(feed, tasks)
     await settled(page)
     feed.stop()
-    await asyncio.wait_for(page.task, 2)
+    async with within(2):
+        await page.task

@@ -392,10 +392,10 @@ def test_nothing_keeps_the_bot_busy() -> None:
     """Canonical XML of 4000 namespaces on 10000 elements takes minutes; whoever posts that is refused at once."""
     root = b"<p:Response xmlns:p='urn:oasis:names:tc:SAML:2.0:protocol' " + NAMESPACES + b">"
     text = packed(root + b"<n1:x/>" * 10_000 + b"</p:Response>")
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(BadToken):
         believed(text, make())
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def test_no_bytes_that_anybody_may_post_are_more_than_refused() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import time
 from typing import Any
 
 import aiohttp
@@ -14,6 +13,7 @@ from aiohttp import web
 from tests.fakes.slack.things import Json
 from tests.fakes.slack.wire import SIGNING_SECRET, Delivery, encode, signature
 from tests.fakes.slack.workspace import Workspace
+from tests.support.waiting import within
 
 ACK_SECONDS = 3.0
 MOST_SOCKETS = 10
@@ -100,18 +100,18 @@ class Callbacks:
         self, kind: str, payload: Json, *, copies: int = 1, headers: dict[str, str] | None = None
     ) -> Delivery:
         """One callback: ``interactive``, ``slash_commands`` or ``events_api``. ``copies``: sent so often at once."""
-        started = time.monotonic()
-        if self.request_url is None:
-            results = await self._over_socket(kind, payload, copies, headers or {})
-        else:
-            raw, content_type = encode(kind, payload)
-            sends = [
-                self.exchange(raw, {"Content-Type": content_type, **self.sign(raw), **(headers or {})})
-                for _ in range(copies)
-            ]
-            results = await asyncio.gather(*sends)
+        async with within(2 * ACK_SECONDS) as patience:
+            if self.request_url is None:
+                results = await self._over_socket(kind, payload, copies, headers or {})
+            else:
+                raw, content_type = encode(kind, payload)
+                sends = [
+                    self.exchange(raw, {"Content-Type": content_type, **self.sign(raw), **(headers or {})})
+                    for _ in range(copies)
+                ]
+                results = await asyncio.gather(*sends)
         status, body, answered = results[0]
-        return Delivery(status == 200, status, body, time.monotonic() - started, answered)
+        return Delivery(status == 200, status, body, patience.felt_s, answered)
 
     async def _over_socket(
         self, kind: str, payload: Json, copies: int, headers: dict[str, str]
@@ -131,7 +131,8 @@ class Callbacks:
         for _ in range(copies if to not in self._frozen else 0):
             await to.send_json(message)
         try:
-            answer = await asyncio.wait_for(waiting, ACK_SECONDS)
+            async with within(ACK_SECONDS):
+                answer = await waiting
         except TimeoutError:
             return [(0, None, {})]
         finally:
@@ -147,9 +148,11 @@ class Callbacks:
         """The same, with the headers of the answer by lower-case name."""
         assert self._session is not None
         assert self.request_url is not None
-        timeout = aiohttp.ClientTimeout(total=ACK_SECONDS)
         try:
-            async with self._session.post(self.request_url, data=raw.encode(), headers=headers, timeout=timeout) as got:
+            async with (
+                within(ACK_SECONDS),
+                self._session.post(self.request_url, data=raw.encode(), headers=headers) as got,
+            ):
                 text = await got.text()
                 body = json.loads(text) if got.content_type == "application/json" and text else text
                 return got.status, body, {name.lower(): value for name, value in got.headers.items()}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +15,7 @@ import aiohttp
 
 from tests.fakes.teams.keys import KeyRing
 from tests.fakes.teams.things import CannotBeDone, Json
+from tests.support.waiting import within
 
 INVOKE_S = 5.0
 OTHER_S = 15.0
@@ -60,20 +60,25 @@ class Post:
 
     async def _deliver(self, activity: Json, header: str | None, attempts: int) -> Answer:
         invoke = activity.get("type") == "invoke"
-        begun, statuses, body = time.monotonic(), [], None
-        for _ in range(attempts or (ATTEMPTS if invoke else 1)):
-            status, body = await self._once(activity, header, self.invoke_s if invoke else OTHER_S)
-            statuses.append(status)
-            if 0 < status < 500 and status not in {408, 429}:
-                break
-        return Answer(statuses[-1], body, time.monotonic() - begun, len(statuses), statuses)
+        statuses, body = [], None
+        async with within(2 * ATTEMPTS * OTHER_S) as patience:
+            for _ in range(attempts or (ATTEMPTS if invoke else 1)):
+                status, body = await self._once(activity, header, self.invoke_s if invoke else OTHER_S)
+                statuses.append(status)
+                if 0 < status < 500 and status not in {408, 429}:
+                    break
+        return Answer(statuses[-1], body, patience.felt_s, len(statuses), statuses)
 
     async def _once(self, activity: Json, header: str | None, patience_s: float) -> tuple[int, Any]:
         request = asyncio.create_task(self.raw(json.dumps(activity).encode(), header))
         self.late.add(request)
         request.add_done_callback(self.late.discard)
-        done, _ = await asyncio.wait({request}, timeout=patience_s)
-        return request.result() if done else (0, None)
+        try:
+            async with within(patience_s):
+                await asyncio.wait({request})
+        except TimeoutError:
+            return 0, None
+        return request.result()
 
     async def raw(self, body: bytes, header: str | None, content_type: str = "application/json") -> tuple[int, Any]:
         """One POST of any bytes."""

@@ -12,7 +12,7 @@ import pytest
 from gateway.transport import BodyBroken, BodyTooLarge, BodyTooSlow, ClientGone, Reply, Request
 from gateway.transport.server import HttpServer
 from tests.gateway.raw import raw_client
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 Serve = Callable[[Request, Reply], Awaitable[None] | None]
 
@@ -158,7 +158,7 @@ async def test_a_client_that_goes_is_told_of_once() -> None:
         await client.send(get("/"))
         await asyncio.sleep(0)
         client.vanish()
-        async with asyncio.timeout(5):
+        async with within(5):
             await gone.wait()
     assert told == ["once", "at once"]
 
@@ -179,7 +179,7 @@ async def test_a_client_that_does_not_read_is_dropped() -> None:
 
     async with serving(flood) as port, raw_client(port) as client:
         await client.send(get("/"))
-        async with asyncio.timeout(10):
+        async with within(10):
             await dropped.wait()
 
 
@@ -189,14 +189,14 @@ async def test_a_client_that_does_not_read_is_dropped() -> None:
 async def test_who_brings_no_request_in_time_is_dropped(sent: bytes) -> None:
     async with serving(echo, idle_s=0.2) as port, raw_client(port) as client:
         await client.send(sent)
-        async with asyncio.timeout(5):
+        async with within(5):
             assert await client.rest() == b""
 
 
 async def test_a_head_that_trickles_in_has_no_more_time_than_any_other() -> None:
     async with serving(echo, idle_s=0.3) as port, raw_client(port) as client:
         gone = asyncio.ensure_future(client.rest())
-        async with asyncio.timeout(5):
+        async with within(5):
             await client.send(b"GET / HTTP/1.1\r\n")
             while not gone.done():
                 with suppress(ConnectionError):
@@ -215,7 +215,7 @@ async def test_a_request_in_work_has_all_the_time_it_needs() -> None:
 
     async with serving(slow, idle_s=0.2) as port, raw_client(port) as client, raw_client(port) as other:
         await client.send(get("/"))
-        async with asyncio.timeout(5):
+        async with within(5):
             assert await other.rest() == b""  # idle for as long as the first one works
         go_on.set()
         assert (await client.head())[0] == 200

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gateway.transport import BodyBroken, Reply, Request
 from gateway.transport.server import HttpServer
 from tests.gateway.raw import raw_client
+from tests.support.waiting import within
 
 POST = b"POST /demo HTTP/1.1\r\nHost: x\r\n"
 
@@ -126,7 +127,7 @@ async def answers(port: int, raw: bytes) -> list[bytes]:
     """The status lines of everything that comes back until the server closes."""
     async with raw_client(port) as client:
         await client.send(raw)
-        async with asyncio.timeout(5):
+        async with within(5):
             said = await client.rest()
     return [line for line in said.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
 

@@ -18,7 +18,7 @@ import pytest
 from gateway.transport import UpstreamBroken, UpstreamError, UpstreamSilent, UpstreamUnreachable
 from gateway.transport.upstream import HttpUpstream
 from tests.gateway.model import STREAM_HEAD, Model, Received, http, piece, running_model, says, silent
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
@@ -155,7 +155,7 @@ async def test_the_answer_to_a_head_has_no_body(model: Model) -> None:
 async def test_what_is_no_answer(raw: bytes, model: Model) -> None:
     limits = len(raw) > 60_000  # these must be refused before they end
     model.behave = says(raw, then_close=not limits)
-    async with upstream() as client, asyncio.timeout(4):
+    async with upstream() as client, within(4):
         with pytest.raises(UpstreamBroken):
             await ask(client, model.url)
     assert len(model.received) == 1
@@ -229,7 +229,7 @@ async def test_an_answer_that_is_not_read_to_its_end_closes_the_connection(model
         answer = await client.send("POST", model.url, [], b"{}", fresh=False)
         answer.close()
         answer.close()
-        async with asyncio.timeout(5):
+        async with within(5):
             await model.received[0].gone.wait()
 
 
@@ -241,7 +241,7 @@ async def test_who_stops_waiting_closes_the_connection(model: Model) -> None:
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-        async with asyncio.timeout(5):
+        async with within(5):
             await model.received[0].gone.wait()
 
 
@@ -256,7 +256,7 @@ async def test_silence(begun: bytes, model: Model) -> None:
         model.behave = behave
         with pytest.raises(UpstreamSilent):
             await ask(client, model.url)
-        async with asyncio.timeout(5):
+        async with within(5):
             await model.received[1].gone.wait()
 
 

@@ -83,9 +83,9 @@ def test_what_is_shown_is_bounded_and_what_is_edited_is_complete() -> None:
 
 def test_a_search_that_reads_to_the_end_each_time_runs_out_of_work_not_of_time() -> None:
     text = "a" * 200_000
-    start = time.monotonic()
+    start = time.process_time()
     spans("(?s)a(?:.*z)?", text)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_keyword_beside_a_letter_of_any_script_keeps_its_boundary() -> None:
