@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -68,8 +68,8 @@ def at_the_clients(traffic: Traffic) -> list[str]:
     ] + [f"{kind}: none ended well" for kind in ("clean", "held", "slow") if not traffic.answered[kind]]
 
 
-async def holds(store: Store, model: Model) -> tuple[list[Hold], list[str]]:
-    """All holds, once nothing is pending or half way, and what is wrong with them."""
+async def holds(store: Store, model: Model) -> tuple[dict[str, State], list[str]]:
+    """The state of every hold, once nothing is pending or half way, and what is wrong with them."""
 
     async def settled() -> bool:
         counts = await store.holds.count()
@@ -80,15 +80,14 @@ async def holds(store: Store, model: Model) -> tuple[list[Hold], list[str]]:
         await wait_until(settled, "no hold waits", seconds=_SETTLED_WITHIN_S)
     except AssertionError:
         found.append(f"holds are left behind: {await store.holds.count()}")
-    every: list[Hold] = []
+    states: dict[str, State] = {}
     cursor: str | None = None
     while True:
         page, cursor = await store.holds.list(state=None, limit=500, cursor=cursor)
-        every += page
+        states |= {hold.id: hold.state for hold in page}
+        found += [problem for hold in page for problem in _hold(hold, model)]
         if cursor is None:
-            break
-    found += [problem for hold in every for problem in _hold(hold, model)]
-    return every, found
+            return states, found
 
 
 def _hold(hold: Hold, model: Model) -> Iterable[str]:
@@ -110,51 +109,60 @@ def _hold(hold: Hold, model: Model) -> Iterable[str]:
         yield f"{kind} {number} is {hold.state}"
 
 
-async def ledger(installation: Installation, holds_: list[Hold], model: Model) -> list[str]:
+@dataclass
+class _Told:
+    """What the ledger says: how often each kind of record was written of each subject; the marks that were allowed."""
+
+    kinds: Counter[tuple[str, str]]
+    allowed: set[tuple[str, int]]
+
+    @classmethod
+    def by(cls, installation: Installation) -> _Told:
+        """Half an hour has millions of bytes: they are read line by line."""
+        file = installation.folder / "soak.jsonl"
+        file.unlink(missing_ok=True)
+        installation.audit("export", "--output", str(file))
+        told = cls(Counter(), set())
+        with suppress(FileNotFoundError), file.open("rb") as lines:
+            for line in lines:
+                record = json.loads(line)
+                told.kinds[record["subject"], record["kind"]] += 1
+                if record["kind"] == "request.allowed" and (found := MARK.search(line)) is not None:
+                    told.allowed.add((found[1].decode(), int(found[2])))
+        return told
+
+
+async def ledger(installation: Installation, states: Mapping[str, State], model: Model) -> list[str]:
     """The chain verifies, every release and end of a hold is told once, and nothing reached the model unrecorded."""
     held = {"held", "rejected", "left"}
     passed = {(kind, number) for kind, number in model.arrived if kind not in held}
-    records = await _records(installation, holds_, passed)
+    told = await _told(installation, states, passed)
     found = []
-    kinds = Counter((_hold_of(record), record["kind"]) for record in records)
-    for hold in holds_:
-        told = {kind: kinds[hold.id, kind] for kind in ("hold.created", f"hold.{hold.state}")}
-        found += [f"hold {hold.id}: {count} records of {kind}" for kind, count in told.items() if count != 1]
-        if kinds[hold.id, "hold.released"] > min(1, kinds[hold.id, "hold.approved"]):
-            found.append(f"hold {hold.id}: released without an approval, or twice")
-    found += [f"{kind} {number}: no record" for kind, number in passed - _allowed(records)]
+    for hold, state in states.items():
+        once = {kind: told.kinds[hold, kind] for kind in ("hold.created", f"hold.{state}")}
+        found += [f"hold {hold}: {count} records of {kind}" for kind, count in once.items() if count != 1]
+        if told.kinds[hold, "hold.released"] > min(1, told.kinds[hold, "hold.approved"]):
+            found.append(f"hold {hold}: released without an approval, or twice")
+    found += [f"{kind} {number}: no record" for kind, number in passed - told.allowed]
     verified = await asyncio.to_thread(installation.audit, "verify")
     if verified.returncode != 0:
         found.append(f"audit verify: {verified.stdout[-500:]}{verified.stderr[-500:]}")
     return found
 
 
-async def _records(
-    installation: Installation, holds_: list[Hold], passed: set[tuple[str, int]]
-) -> list[dict[str, str]]:
-    """Everything in the ledger, once the end of every hold is in it, and every request that ``passed`` without one."""
-    ended = {(hold.id, f"hold.{hold.state}") for hold in holds_}
-    latest: list[dict[str, str]] = []
+async def _told(installation: Installation, states: Mapping[str, State], passed: set[tuple[str, int]]) -> _Told:
+    """The ledger, once the end of every hold is in it, and every request that ``passed`` without one."""
+    ends = [(hold, f"hold.{state}") for hold, state in states.items()]
+    told = _Told(Counter(), set())
 
     async def complete() -> bool:
-        out = (await asyncio.to_thread(installation.audit, "export")).stdout
-        latest[:] = [json.loads(line) for line in out.splitlines()]
-        told = {(_hold_of(record), record["kind"]) for record in latest}
-        return ended <= told and passed <= _allowed(latest)
+        nonlocal told
+        told = await asyncio.to_thread(_Told.by, installation)
+        return all(told.kinds[end] for end in ends) and passed <= told.allowed
 
     with suppress(AssertionError):  # the caller says what is missing
         await wait_until(complete, "the ledger has all", seconds=_SETTLED_WITHIN_S)
-    return latest
-
-
-def _allowed(records: Iterable[dict[str, str]]) -> set[tuple[str, int]]:
-    """The marks of the requests that were allowed."""
-    texts = (json.dumps(record).encode() for record in records if record["kind"] == "request.allowed")
-    return {(mark[1].decode(), int(mark[2])) for mark in map(MARK.search, texts) if mark is not None}
-
-
-def _hold_of(record: dict[str, str]) -> str:
-    return record["subject"]
+    return told
 
 
 async def leaks(pid: int, before: Footprint) -> list[str]:

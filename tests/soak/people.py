@@ -37,6 +37,9 @@ class People:
     async def _pending(self, http: aiohttp.ClientSession) -> list[dict[str, Any]]:
         url = f"{self._installation.bot.url}/api/v1/holds?state=pending&limit=200"
         async with http.get(url, headers=self._headers("sam")) as answer:
+            if answer.status == 503:  # Redis was slow to answer: look again
+                self.decided["look", 503] += 1
+                return []
             answer.raise_for_status()
             return list((await answer.json())["holds"])
 

@@ -88,13 +88,13 @@ async def _soak(
         async with _background(killer.run()):
             await traffic.run(seconds)
         await killer.heal()
-        every, broken = await check.holds(store, model)
+        states, broken = await check.holds(store, model)
     broken += check.at_the_model(model, traffic) + check.at_the_clients(traffic)
-    broken += await check.ledger(installation, every, model)
+    broken += await check.ledger(installation, states, model)
     broken += await check.leaks(survivor.process.pid, before)
     after = Footprint.of(survivor.process.pid)
     requests = sum(sum(each.values()) for each in traffic.ended.values())
-    return Report(seed, requests, len(every), killer.kills, traffic.ended, people.decided, (before, after), broken)
+    return Report(seed, requests, len(states), killer.kills, traffic.ended, people.decided, (before, after), broken)
 
 
 @asynccontextmanager

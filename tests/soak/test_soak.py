@@ -1,4 +1,4 @@
-"""The short soak; half an hour of it is ``python -m tests.soak``."""
+"""Two minutes of the soak; half an hour of it is ``python -m tests.soak``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.soak.run import soak
 
-_SECONDS = 20
+_SECONDS = 120
 
 
 @pytest.mark.promise(1)
@@ -19,4 +19,4 @@ _SECONDS = 20
 async def test_nothing_breaks_and_nothing_leaks_while_gateways_are_killed(tmp_path: Path) -> None:
     report = await soak(_SECONDS, secrets.randbelow(10**6), tmp_path)
     assert report.broken == [], report.text()  # with its seed
-    assert report.kills > 0
+    assert report.kills > 3

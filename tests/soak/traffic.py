@@ -21,6 +21,7 @@ PATH = "/demo/v1/chat/completions"
 RISKY = "what is the password"  # held by the policy of `tests.support.programs`
 FORBIDDEN = "BEGIN PRIVATE KEY"
 _CLIENTS = 24
+_MOST_PAUSE_S = 0.2  # between two requests of a client: others work on this machine, too
 _ANSWER_WITHIN_S = 40.0
 _TRIES = 12  # of a client that waits for a person, and comes back when its connection breaks
 _BROKEN = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, aiohttp.ClientError)
@@ -75,10 +76,10 @@ class Traffic:
                 end = await self._kinds[kind][1](number)
             except _BROKEN:
                 end = "broken"
-                await asyncio.sleep(0.05)  # a killed gateway refuses at once: do not spin
             if end == "200":
                 self.answered[kind].add(number)
             self.ended[kind][end] += 1
+            await asyncio.sleep(self._rng.uniform(0, _MOST_PAUSE_S))
 
     def _gateway(self) -> Program:
         return self._rng.choice(self._gateways)
