@@ -8,6 +8,7 @@ second: not for an event loop.
 from __future__ import annotations
 
 import io
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cache
@@ -96,9 +97,10 @@ class _Pen:
         plain = _drawable(text)
         font = _font(size * _TWICE)
         if room is not None and font.getlength(plain) > room * _TWICE:
-            while plain and font.getlength(f"{plain}...") > room * _TWICE:
-                plain = plain[:-1]
-            plain = f"{plain.rstrip()}..."
+            too_long = bisect_right(
+                range(len(plain)), room * _TWICE, key=lambda end: font.getlength(f"{plain[:end]}...")
+            )
+            plain = f"{plain[: max(too_long - 1, 0)].rstrip()}..."
         self._draw.text((at[0] * _TWICE, at[1] * _TWICE), plain, fill=color, font=font, anchor=anchor)
 
     def box(self, left: float, top: float, right: float, bottom: float, color: Color) -> None:
