@@ -262,7 +262,7 @@ async def test_a_demo_that_is_killed_leaves_no_process_and_comes_back(start: Sta
     demo.process.communicate()
     await wait_until(lambda: nothing_is_left(demo.data), "the server is gone")
     port = int(sheet["gateway_url"].rpartition(":")[2])
-    await wait_until(lambda: is_free(port) and is_free(port + 1), "gateway and bot are gone", seconds=30)
+    await wait_until(lambda: is_free(port) and is_free(port + 1), "gateway and bot are gone", seconds=60, every=0.05)
     (demo.data / "demo.json").unlink()  # a killed demo could not take it away
     again = start()
     await again.ready()
@@ -291,7 +291,7 @@ async def test_a_process_that_dies_is_started_again(name: str, start: Start) -> 
         except OSError:
             return False
 
-    await wait_until(is_back, f"the {name} is back", seconds=30)
+    await wait_until(is_back, f"the {name} is back", seconds=60, every=0.05)
     assert sheet["clean_prompt"] in demo.ask(sheet["clean_prompt"])
 
 

@@ -83,7 +83,7 @@ async def all_are_up(url: str) -> None:
     async def look() -> bool:
         return len(re.findall(r'^holdpoint_worker_up\{worker="\d"\} 1$', await numbers(url), re.MULTILINE)) == 3
 
-    await wait_until(look, "all workers are up", seconds=30)
+    await wait_until(look, "all workers are up", seconds=60)
 
 
 def allowed_by_worker(text: str) -> dict[str, float]:
@@ -239,7 +239,7 @@ async def test_workers_share_a_unix_socket(
             return False
 
     try:
-        await wait_until(answers, "the workers answer", seconds=30)
+        await wait_until(answers, "the workers answer", seconds=60)
     finally:
         process.send_signal(signal.SIGTERM)
         _, errors = await asyncio.to_thread(process.communicate, timeout=30)

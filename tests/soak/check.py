@@ -145,8 +145,8 @@ async def ledger(installation: Installation, states: Mapping[str, State], model:
             found.append(f"hold {hold}: released without an approval, or twice")
     found += [f"{kind} {number}: no record" for kind, number in passed - told.allowed]
     verified = await asyncio.to_thread(installation.audit, "verify")
-    if verified.returncode != 0:
-        found.append(f"audit verify: {verified.stdout[-500:]}{verified.stderr[-500:]}")
+    if verified.code != 0:
+        found.append(f"audit verify: {verified.out[-500:]}{verified.err[-500:]}")
     return found
 
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from tests.support.warm import Ended, run
+
+__all__ = ["Cli", "Ended", "command", "environment"]
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What a command printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
+# They do one thing and end. What is only loaded when it is needed, and how the program starts, is for the others.
+_WARM = frozenset({"audit", "doctor", "holds", "keys", "policy", "run", "teams"})
 
 
 def environment(settings: dict[str, str]) -> dict[str, str]:
@@ -45,9 +37,13 @@ class Cli:
         self.settings = settings
 
     def __call__(self, *arguments: str | Path, stdin: str = "", settings: dict[str, str] | None = None) -> Ended:
+        given = [str(argument) for argument in arguments]
+        env = environment(self.settings | (settings or {}))
+        if given and given[0] in _WARM:
+            return run(given, folder=self.folder, env=env, stdin=stdin, seconds=100)
         ended = subprocess.run(
-            command(*arguments), cwd=self.folder, env=environment(self.settings | (settings or {})),
-            input=stdin, capture_output=True, text=True, timeout=60, check=False,
+            command(*given), cwd=self.folder, env=env, input=stdin, capture_output=True, text=True, timeout=100,
+            check=False,
         )  # fmt: skip
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 

@@ -21,6 +21,7 @@ from holdpoint.model import KeyRecord, Role
 from holdpoint.store import Store
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
+from tests.support.warm import Ended, run
 
 POLICY = """
 version: 1
@@ -73,7 +74,7 @@ class Program:
                 [sys.executable, "-m", "holdpoint.cli", self.part],
                 env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
-        await wait_until(self.is_ready, f"the {self.part} is ready (see {self._log})", seconds=30)
+        await wait_until(self.is_ready, f"the {self.part} is ready (see {self._log})", seconds=60, every=0.05)
 
     async def is_ready(self) -> bool:
         assert self.process is not None
@@ -165,11 +166,8 @@ class Installation:
         _, answer = await self.api("GET", f"/holds/{hold['id']}")
         return str(answer["state"])
 
-    def audit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "holdpoint.cli", "audit", *arguments],
-            env=self.environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+    def audit(self, *arguments: str) -> Ended:
+        return run(["audit", *arguments], folder=self.folder, env=self.environment, seconds=600)
 
 
 async def make_key(store: Store, principal: str, groups: set[str], roles: set[Role]) -> str:

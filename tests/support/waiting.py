@@ -16,6 +16,7 @@ from typing import TypeVar
 T = TypeVar("T")
 _STALL_S = 0.1
 _BEAT_S = 0.01
+_SELDOM_S = 0.05
 _GRACE_S = 50  # on the wall, beyond the limit: whatever was felt, nobody waits longer
 
 
@@ -44,7 +45,8 @@ async def wait_until(
 ) -> T:
     """The first truthy result of ``condition`` (sync or async); fails with ``what`` after ``seconds`` as they are felt.
 
-    ``every``: seconds between two looks, for a condition that is dear.
+    ``every``: seconds between the first looks, more for a condition that is dear. The longer it takes, the less often
+    is looked: what is waited for needs the machine, too.
     """
     patience = Patience(seconds)
     while True:
@@ -54,7 +56,7 @@ async def wait_until(
             return result  # type: ignore[return-value]
         if patience.is_over():
             raise AssertionError(f"waited {seconds} s in vain until {what}")
-        await asyncio.sleep(every)
+        await asyncio.sleep(max(every, min(patience.felt_s / 10, _SELDOM_S)))
 
 
 @asynccontextmanager

@@ -118,7 +118,7 @@ async def test_a_client_with_a_secret(here: Here, provider: OpenId, monkeypatch:
 async def test_on_another_device(cli: Cli, provider: OpenId) -> None:
     process = cli.start("login", "--device")
     try:
-        await wait_until(lambda: len(provider.exchanged) > 1, "it has asked twice", seconds=20)
+        await wait_until(lambda: len(provider.exchanged) > 1, "it has asked twice", seconds=60)
         assert process.poll() is None
         provider.approved.add("device-1")
         out, err = await asyncio.to_thread(process.communicate, timeout=20)
@@ -170,7 +170,7 @@ async def test_only_the_right_answer_is_taken(cli: Cli, provider: OpenId, tmp_pa
     process = cli.start("login")
     try:
         provider.gate.set()
-        await wait_until((tmp_path / "url").exists, "the browser opens", seconds=20)
+        await wait_until((tmp_path / "url").exists, "the browser opens", seconds=60)
         url = await wait_until((tmp_path / "url").read_text, "its address is there")
         async with aiohttp.ClientSession() as browser:
             async with browser.get(url, allow_redirects=False) as answer:

@@ -61,12 +61,12 @@ async def test_up_serves_both_pushes_the_first_policy_and_stops_cleanly(
     (tmp_path / "first.yaml").write_text(SAMPLE)
     up = start("up", settings={"HOLDPOINT_POLICY": "first.yaml"})
     for port in ports.values():
-        await wait_until(lambda port=port: is_ready(port), "it is ready", seconds=30)  # type: ignore[misc]  # bound now
+        await wait_until(lambda port=port: is_ready(port), "it is ready", seconds=60, every=0.05)  # type: ignore[misc]  # bound now
     stored = await store.config.policy()
     assert stored is not None
     assert (stored.version, stored.text) == (1, SAMPLE)
     up.send_signal(number)
-    _, err = up.communicate(timeout=30)
+    _, err = up.communicate(timeout=60)
     assert up.returncode == 0, err
     assert not any(is_ready(port) for port in ports.values())
     assert {json.loads(line)["level"] for line in err.splitlines()} == {"INFO"}
@@ -80,9 +80,9 @@ async def test_one_process_serves_and_stops_cleanly(
     process = start(name)
     port = ports[f"HOLDPOINT_{name.upper()}_PORT"]
     # Without a policy the gateway is not ready, but it is there.
-    await wait_until(lambda: answers(port), "it serves", seconds=30)
+    await wait_until(lambda: answers(port), "it serves", seconds=60, every=0.05)
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
 
 
@@ -97,12 +97,12 @@ async def test_gateway_and_bot_share_the_embedded_server_of_a_folder(start: Star
         embedded = {"HOLDPOINT_REDIS_URL": "", "HOLDPOINT_DATA": f"{folder}/data"}
         first, second = start("gateway", settings=embedded), start("bot", settings=embedded)
         for port in ports.values():
-            await wait_until(lambda port=port: answers(port), "it serves", seconds=30)  # type: ignore[misc]  # bound now
+            await wait_until(lambda port=port: answers(port), "it serves", seconds=60, every=0.05)  # type: ignore[misc]  # bound now
         first.terminate()
-        first.communicate(timeout=30)
+        first.communicate(timeout=60)
         assert is_ready(ports["HOLDPOINT_BOT_PORT"])
         second.terminate()
-        second.communicate(timeout=30)
+        second.communicate(timeout=60)
         assert (first.returncode, second.returncode) == (0, 0)
 
 
