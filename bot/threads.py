@@ -6,8 +6,8 @@
                                      (store.cards.say: taken once, by one bot)
 
 Cards go first: while a channel is near its limit, its threads wait, and what has piled up becomes one line. The card
-itself shows everything, so a reply that was lost in a crash is not said again (at most once, never twice), and what
-could not be said for minutes after the end is left out.
+itself shows everything, so a reply that was lost in a crash is not said again (at most once, never twice); a stop loses
+none. What could not be said for minutes after the end is left out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bot.copies import STOP_S
 from bot.drawer import Drawer, channels_of
 from bot.happenings import Happening, calls, happenings
 from bot.platform import Call, Posted, Reply
@@ -26,6 +27,7 @@ from holdpoint.errors import ChannelRefused, ChannelUnavailable, NotFound, Store
 from holdpoint.live import Live
 from holdpoint.model import Hold, Mention
 from holdpoint.store import CardPlace, Store
+from holdpoint.tasks import finished
 
 BATCH_S = 1.0
 RETRY_S = 1.0
@@ -98,18 +100,25 @@ class Narrator:
         late: set[str] = set()
         closed: set[str] = set()  # targets that take no reply now: nothing more is tried there in this round
         for batch in _batches(hold_ids):
-            sayings: dict[Posted, _Saying] = {}
-            for hold_id in batch:
-                if (at := self._waits_at.pop(hold_id, None)) and at <= closed:
-                    self._waits_at[hold_id] = at
-                    late.add(hold_id)
-                elif not await self._collect(hold_id, sayings):
-                    late.add(hold_id)
-            for posted, saying in sayings.items():
-                if saying.taken and not await self._say(posted, saying):
-                    closed.add(saying.target)
-                    late |= saying.holds
-                    self._waits_at |= dict.fromkeys(saying.holds, frozenset({saying.target}))
+            # A bot that is told to stop says what it has taken on: nobody else would.
+            late |= await finished(self._round(batch, closed), grace_s=STOP_S)
+        return late
+
+    async def _round(self, batch: Sequence[str], closed: set[str]) -> set[str]:
+        """Collect, and say; returns what has to wait. Targets that take no reply get into ``closed``."""
+        late: set[str] = set()
+        sayings: dict[Posted, _Saying] = {}
+        for hold_id in batch:
+            if (at := self._waits_at.pop(hold_id, None)) and at <= closed:
+                self._waits_at[hold_id] = at
+                late.add(hold_id)
+            elif not await self._collect(hold_id, sayings):
+                late.add(hold_id)
+        for posted, saying in sayings.items():
+            if saying.taken and not await self._say(posted, saying):
+                closed.add(saying.target)
+                late |= saying.holds
+                self._waits_at |= dict.fromkeys(saying.holds, frozenset({saying.target}))
         return late
 
     async def _collect(self, hold_id: str, sayings: dict[Posted, _Saying]) -> bool:

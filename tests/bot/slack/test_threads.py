@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import replace
 
 import pytest
@@ -15,6 +17,13 @@ from tests.support.waiting import wait_until
 
 ALL = ReviewTerms(mentions=frozenset(Mention))
 ROBOT = Requester("robot", frozenset({"contractors"}))
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for a second until it is said."""
+    monkeypatch.setattr("bot.threads.BATCH_S", 0.2)
+    monkeypatch.setattr("bot.threads.RETRY_S", 0.2)
 
 
 @pytest.fixture
@@ -57,10 +66,14 @@ async def settled(world: World) -> None:
     await says(card, world, "and now?")
 
 
-async def test_what_happens_is_said_in_the_thread_of_every_card_and_not_in_the_dm(world: World) -> None:
+async def test_what_happens_is_said_in_the_thread_of_every_card_and_not_in_the_dm(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.threads.BATCH_S", 1.0)
     hold = await world.hold()
     cards = [await world.card(hold, channel) for channel in (world.security, world.second)]
     await known(world, hold)
+    began = time.monotonic()
     hold = await world.store.talk.ask(
         hold, Question("q1", "sam@example.com", "Sam", "what for?", world.clock()), pauses=False
     )
@@ -76,7 +89,8 @@ async def test_what_happens_is_said_in_the_thread_of_every_card_and_not_in_the_d
     for card in cards:
         await says(card, world, "Approved by sam@example.com")
         await says(card, world, "Answered with 200")
-        assert len(thread(card, world)) <= 3  # what happens together is said together
+        # What happens together is said together: at most one reply a second.
+        assert len(thread(card, world)) <= 1 + (time.monotonic() - began)
     direct = world.slack.workspace.direct(world.dana.id)
     assert all(message.thread_ts is None for message in direct.messages.values())
 
@@ -205,6 +219,31 @@ async def test_two_bots_and_a_restart_say_and_call_once(make_world: MakeWorld) -
     assert said(card, world).count("Half of the time is over.") == 1
 
 
+async def test_a_bot_that_is_told_to_stop_says_what_it_has_taken_on(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world("http")
+    holds = [await world.hold() for _ in range(2)]
+    cards = [await world.card(hold) for hold in holds]
+    for hold in holds:
+        await known(world, hold)
+    await settled(world)
+    monkeypatch.setattr("bot.threads.BATCH_S", 1.0)  # both reminders are taken on together
+    gate = asyncio.Event()
+    world.slack.fault("chat.postMessage", Fault("gate", gate=gate), times=1)
+    before = len(world.slack.calls)
+    await asyncio.gather(*(remind(world, hold) for hold in holds))
+    await wait_until(lambda: any(call.method == "chat.postMessage" for call in world.slack.calls[before:]), "it speaks")
+    stopping = asyncio.ensure_future(world.apps.pop().stop())
+    await asyncio.wait({stopping}, timeout=0.2)
+    gate.set()
+    await stopping
+    await world.start_app()
+    await settled(world)
+    for card in cards:
+        assert said(card, world).count("Half of the time is over.") == 1
+
+
 async def test_a_reply_that_slack_did_not_take_is_said_later(world: World) -> None:
     hold = await world.hold()
     card = await world.card(hold)
@@ -228,12 +267,14 @@ async def test_a_reply_whose_answer_was_lost_is_not_said_twice(world: World) -> 
     assert said(card, world).count("Half of the time is over.") == 1
 
 
-async def test_many_things_on_one_card_are_one_line(world: World) -> None:
+async def test_many_things_on_one_card_are_one_line(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     holds = [await world.hold("the same password", requester=ROBOT, risk=Risk.MEDIUM) for _ in range(12)]
     card = await world.card(holds[-1])
     await world.shows(card, "× 12")
+    monkeypatch.setattr("bot.threads.BATCH_S", 3.0)  # all of it happens within
     await world.slack.click(world.sam, card, names.BULK_APPROVE)
     await says(card, world, "(× 12)")
+    monkeypatch.setattr("bot.threads.BATCH_S", 0.2)
     await settled(world)
     assert said(card, world).count("Approved by") == 1
 
