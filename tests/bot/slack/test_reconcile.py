@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from bot import slack as names
-from bot.drawer import SETTLED_AFTER_MS
 from bot.timer import Timer
 from holdpoint.metrics import Metrics
 from holdpoint.model import DecisionKind, Hold, Requirement, State
@@ -192,7 +191,10 @@ async def test_where_late_edits_are_forbidden_the_thread_tells_the_outcome(
     assert world.slack.count("chat.update") == calls  # what cannot be done is not tried for ever
 
 
-async def test_a_revoked_token_loses_no_card(world: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_revoked_token_loses_no_card(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.copies.SETTLED_AFTER_MS", 3_000)
     hold, first, _ = await shown(world)
     world.slack.fault("chat.update", Fault("error", error="token_revoked"), times=1000)
     world.slack.fault("chat.postMessage", Fault("error", error="token_revoked"), times=1000)
@@ -205,7 +207,7 @@ async def test_a_revoked_token_loses_no_card(world: World, caplog: pytest.LogCap
     await restart(world)
     await world.shows(first, "Rejected by sam@example.com")
     # The next bot cannot know whether the former one's post is still on its way.
-    await wait_until(lambda: world.find(missed), "the missed card is posted", seconds=SETTLED_AFTER_MS / 1000 * 1.5 + 5)
+    await wait_until(lambda: world.find(missed), "the missed card is posted", seconds=20)
     await world.store.holds.decide(missed, make_decision(missed), state=State.APPROVED, body=None)
 
     async def all_well() -> bool:

@@ -304,6 +304,7 @@ async def test_what_may_be_done_twice_is_repeated_after_a_broken_connection(out:
     await everything(out, SECURITY, message, operation)
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_a_service_that_cannot_be_reached_has_certainly_done_nothing(out: Outward, unused_tcp_port: int) -> None:
     place = await out.places.get(SECURITY)
     assert place is not None
@@ -353,6 +354,7 @@ async def test_the_token_goes_to_no_address_that_is_not_safe(out: Outward, url: 
         await out.connector.post(SECURITY, text())
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_an_answer_without_an_end_is_cut_off(out: Outward, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.teams.courier.MOST_BYTES", 50)
     with pytest.raises(ChannelUnavailable) as caught:
