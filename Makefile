@@ -30,7 +30,7 @@ demo: $(RUN_STAMP) ## run everything with a sample policy and a small model; opt
 	@exec $(BIN)/holdpoint demo $(ARGS)
 
 test: $(TEST_STAMP) ## run the tests; a selection in ARGS="-k embedded"
-	@exec $(BIN)/python -m pytest -n logical --dist loadfile $(ARGS)
+	@exec $(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(TEST_STAMP) ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .

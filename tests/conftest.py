@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -10,6 +11,20 @@ import redis
 from holdpoint.clock import now_ms
 from holdpoint.store import Store
 from tests.support.redis_server import RedisServer
+
+# The longest files are begun first, so that none is left to one worker in the end; beside the soak, which keeps the
+# machine busy, those for which time does not count. (xdist would begin with the files of many tests.)
+_FIRST = (
+    "soak/test_soak.py", "bot/teams/test_corpus.py", "bot/teams/test_sizes.py", "bot/email/test_corpus.py",
+    "bot/slack/test_corpus.py", "bot/test_pictures.py", "bot/teams/test_viewers.py", "test_crashes.py",
+    "holdpoint/cli/test_up.py", "bot/web/test_browser.py", "test_demo.py", "bench/test_bench.py",
+    "gateway/test_workers.py", "gateway/test_slow_clients.py", "bot/web/test_passkeys.py", "test_promises.py",
+)  # fmt: skip
+_RANKS = {Path(__file__).parent / name: number for number, name in enumerate(_FIRST)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _RANKS.get(item.path, len(_RANKS)))
 
 
 class MovingClock:
