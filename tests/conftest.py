@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from holdpoint.clock import now_ms
 from holdpoint.store import Store
 from tests.support.redis_server import RedisServer
+
+# How long one example takes says more about the machine than about the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("any machine")
 
 # The longest files are begun first, so that none is left to one worker in the end; beside the soak, which keeps the
 # machine busy, those for which time does not count. (xdist would begin with the files of many tests.)

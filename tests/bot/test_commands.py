@@ -196,7 +196,9 @@ WORDS = sorted(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(text=st.text(max_size=200) | st.lists(st.sampled_from(WORDS) | st.text(max_size=12), max_size=6).map(" ".join))
 async def test_any_text_gets_an_answer(world: World, text: str) -> None:
     """Whatever is typed, by whomever: an answer in words, and never an exception."""

@@ -170,7 +170,9 @@ def _cut(raw: bytes, cuts: list[int]) -> Iterator[bytes]:
             at = cut
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     bodies=st.lists(st.binary(max_size=40), min_size=1, max_size=5),
     chunked=st.booleans(),

@@ -218,7 +218,9 @@ def test_a_chain_that_was_written_anew_does_not_contain_the_head_that_was_kept(s
 
 
 @pytest.mark.promise(4)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(data=st.data())
 def test_no_change_of_any_kind_stays_unseen(data: st.DataObject) -> None:
     records = list(extend(EMPTY, [*story(), *story("h2", 100)]))

@@ -80,7 +80,9 @@ class Naive:
 PAST = st.one_of(st.integers(0, 700), st.integers(0, 70_000), st.sampled_from([499, 500, 60_000, 60_499, 60_500]))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     steps=st.lists(st.tuples(PAST, st.integers(1, 7)), min_size=1, max_size=40),
     most=st.integers(3, 12),
