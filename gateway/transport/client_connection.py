@@ -17,7 +17,6 @@ import asyncio
 import re
 import socket
 import struct
-from collections import deque
 from collections.abc import Awaitable
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
@@ -64,7 +63,7 @@ class ClientConnection(asyncio.Protocol):
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
-        self._queue: deque[HttpRequest | int] = deque()  # requests, and at the end the status of what is none
+        self._queue: list[HttpRequest | int] = []  # requests, and at the end the status of what is none
         self._current: HttpRequest | None = None
         self._reply: HttpReply | None = None  # of the current request
         self._task: asyncio.Future[None] | None = None  # what is awaited for it, if anything is
@@ -325,7 +324,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _serve(self) -> None:
         self._soon = None
-        item = self._queue.popleft()
+        item = self._queue.pop(0)
         if isinstance(item, int):
             self._say(item, no_request(item))
             return
