@@ -149,7 +149,7 @@ async def test_the_whole_story(start: Start) -> None:
     with pytest.raises(openai.PermissionDeniedError) as refused:
         demo.ask(sheet["blocked_prompt"])
     assert refused.value.code == "blocked"
-    assert "4111" not in demo.ask("Is 4111 1111 1111 1111 a card number?")
+    assert "4111 1111" not in demo.ask("Is 4111 1111 1111 1111 a card number?")
 
     answers: list[str] = []
     asking = threading.Thread(target=lambda: answers.append(demo.ask(sheet["risky_prompt"])))

@@ -15,7 +15,8 @@ from holdpoint.clock import now_ms
 from holdpoint.embedded import attach_or_start
 from holdpoint.model import KeyRecord
 from holdpoint.store import Store, keys
-from tests.bench.children import child, free_port, module
+from tests.bench.children import child, module
+from tests.support.ports import free_port
 
 RISKY = "hold-point-bench"  # a prompt with this word is held
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench import nginx, peers
-from tests.bench.children import child, free_port, module
+from tests.bench.children import child, module
 from tests.bench.holdpoint_parts import Backend, backend, policy, program
 from tests.bench.load import Call
 from tests.bench.machine import Cores
 from tests.bench.plan import Plan
+from tests.support.ports import free_port
 
 DIRECT = "direct to the upstream"
 NGINX = "nginx"

@@ -178,7 +178,7 @@ async def test_answers_are_masked_and_show_hidden_characters(world: World) -> No
     resumed = await run(world, "resume all")
     said = "\n".join((*answer.lines, *resumed.lines, resumed.text))
     assert "\u202e" not in said
-    assert "4111" not in said
+    assert "4111 1111" not in said
 
 
 @pytest.mark.promise(7)
@@ -187,7 +187,7 @@ async def test_lines_and_cells_are_masked_and_show_hidden_characters_too(world: 
     await world.store.config.push_policy("version: 1\n", expect=1, by="test", note="4111 1111 1111 1111 \u202enote\n")
     for text in ("policy show 2", "policy history"):
         said = str(await run(world, text))
-        assert "4111" not in said
+        assert "4111 1111" not in said
         assert "⟨U+202E⟩note⟨U+000A⟩" in said
 
 

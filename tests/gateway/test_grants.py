@@ -72,7 +72,7 @@ async def test_the_policys_own_changes_apply_to_what_passes_by_a_grant(granted: 
     assert model.bodies[0]["messages"] == [{"role": "user", "content": "the password for [card]"}]
     used, allowed, _ = await granted.events("traffic")
     assert used.data["digest"] == allowed.data["digest"]
-    assert "4111" not in str(allowed.data["body"])
+    assert "4111 1111" not in str(allowed.data["body"])
 
 
 NOT_COVERED: list[tuple[str, dict[str, Any], str]] = [

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import aiohttp
 
 from tests.identity.tools import EMULATE, NEW_NODE, NODE, TOOLS
-from tests.support.programs import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 MOCK_PEOPLE = '{"sub":"dana","email":"Dana@example.com","email_verified":true,"name":"Dana","groups":["eng"]}'

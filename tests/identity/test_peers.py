@@ -21,7 +21,7 @@ from tests.holdpoint.tokens.issuing import Provider
 from tests.holdpoint.tokens.test_verify import changed
 from tests.identity import peers
 from tests.identity.tools import EMULATE, HOW, NEW_NODE, NODE, OIDC_PROVIDER
-from tests.support.programs import free_port
+from tests.support.ports import free_port
 
 has_provider = pytest.mark.skipif(NODE is None or not OIDC_PROVIDER.is_file(), reason=f"no oidc-provider: {HOW}")
 has_emulators = pytest.mark.skipif(

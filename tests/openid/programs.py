@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from tests.identity.tools import NODE, OIDC_PROVIDER, TOOLS
-from tests.support.programs import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 HERE = Path(__file__).parent

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +16,7 @@ from holdpoint import apikey
 from holdpoint.clock import now_ms
 from holdpoint.model import KeyRecord, Role
 from holdpoint.store import Store
+from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 from tests.support.warm import Ended, run
@@ -46,15 +44,6 @@ rules:
 routes:
   - {{group: "*", channels: [web]}}
 """
-
-
-def free_port() -> int:
-    """A port below those that the kernel gives to clients, so that no client is ever connected to itself."""
-    while True:
-        port = 10_000 + secrets.randbelow(20_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class Program:

@@ -37,7 +37,7 @@ def moves(still: World) -> MovingClock:
 
 async def test_a_hold_is_one_mail_and_its_end_a_reply_in_the_thread(world: World) -> None:
     await world.start()
-    hold = await world.hold("what is the admin password, tkt-4711?")
+    hold = await world.hold("what is the admin password, tkt-47114711?")
     (first,) = await world.mailed(1)
     await world.store.holds.decide(hold, make_decision(hold, by=SAM), state=State.APPROVED, body=None)
     first, second = await world.mailed(2)
@@ -58,7 +58,7 @@ async def test_a_hold_is_one_mail_and_its_end_a_reply_in_the_thread(world: World
         assert [part.get_content_type() for part in mail.message.iter_parts()] == ["text/plain", "text/html"]
         for kind in ("plain", "html"):
             assert f"https://holdpoint.test/review/{hold.id}" in mail.part(kind)
-            assert "4711" not in mail.part(kind)
+            assert "47114711" not in mail.part(kind)
             assert "Nothing is decided by e-mail" in mail.part(kind)
     assert "Waiting for 1 approval from security" in first.part("plain")
     assert "Approved by sam" in second.part("plain")

@@ -10,7 +10,7 @@ from tests.bot.slack.conftest import World
 from tests.bot.slack.hands import modal_of, press, stored
 from tests.support.builders import make_decision
 
-PROMPT = "the password of tkt-4711, please"
+PROMPT = "the password of tkt-47114711, please"
 LONG = "\n".join(f"line {number} with tkt-{number} and the password {'x' * 60}" for number in range(300))
 
 
@@ -23,13 +23,13 @@ async def revealed_to(world: World) -> list[str]:
 async def test_masked_everywhere_but_in_the_modal_of_who_asked(world: World) -> None:
     hold = await world.hold(PROMPT)
     card, dm = await world.card(hold), await world.dm(hold)
-    assert "4711" not in card.seen.text + card.text + dm.seen.text + dm.text
+    assert "47114711" not in card.seen.text + card.text + dm.seen.text + dm.text
     assert (await world.slack.click(world.sam, card, names.REVEAL)).acked
     modal = modal_of(world, world.sam)
-    assert "the password of tkt-4711, please" in modal.seen.text
+    assert "the password of tkt-47114711, please" in modal.seen.text
     assert await revealed_to(world) == ["sam@example.com"]
     assert world.slack.workspace.modals(world.kim) == []
-    assert "4711" not in card.seen.text
+    assert "47114711" not in card.seen.text
 
 
 @pytest.mark.promise(8)

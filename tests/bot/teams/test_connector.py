@@ -17,6 +17,7 @@ from holdpoint.errors import ChannelError, ChannelRefused, ChannelUnavailable
 from holdpoint.store import Store
 from tests.bot.teams.outward import Outward, outward
 from tests.fakes.teams import FakeTeams, channel_id, group_id, personal_id
+from tests.support.ports import free_port
 from tests.support.waiting import within
 
 SECURITY = channel_id("security")
@@ -305,10 +306,10 @@ async def test_what_may_be_done_twice_is_repeated_after_a_broken_connection(out:
 
 
 @pytest.mark.usefixtures("hurry")
-async def test_a_service_that_cannot_be_reached_has_certainly_done_nothing(out: Outward, unused_tcp_port: int) -> None:
+async def test_a_service_that_cannot_be_reached_has_certainly_done_nothing(out: Outward) -> None:
     place = await out.places.get(SECURITY)
     assert place is not None
-    await out.places.opened(replace(place, service_url=f"http://127.0.0.1:{unused_tcp_port}/"))
+    await out.places.opened(replace(place, service_url=f"http://127.0.0.1:{free_port()}/"))
     with pytest.raises(ChannelUnavailable, match="cannot be reached: ClientConnectorError") as caught:
         await out.connector.post(SECURITY, text(), can_wait=True)
     assert caught.value.retry_after_seconds is not None

@@ -168,15 +168,15 @@ async def test_an_old_client_is_told_where_to_read(world: World) -> None:
 
 @pytest.mark.promise(8)
 async def test_masked_everywhere_but_in_the_dialog_of_who_asked(world: World) -> None:
-    hold = await world.hold("the password of tkt-4711, please")
+    hold = await world.hold("the password of tkt-47114711, please")
     card = await world.card(hold)
     opened = await world.user("sam").click(card, names.REVEAL)
-    assert "the password of tkt-4711, please" in opened.seen
+    assert "the password of tkt-47114711, please" in opened.seen
     assert await events(world, EventKind.CARD_REVEALED) == ["sam@example.com"]
     for key in ("kim", "dana"):
-        assert "4711" not in (await world.user(key).refresh(card)).seen
-    assert "4711" not in (await world.teams.message(card)).seen + (await world.dm(hold)).seen
-    assert "4711" not in (await call(world, "sam", card, "task/fetch", names.VIEW, value_of(hold))).seen
+        assert "47114711" not in (await world.user(key).refresh(card)).seen
+    assert "47114711" not in (await world.teams.message(card)).seen + (await world.dm(hold)).seen
+    assert "47114711" not in (await call(world, "sam", card, "task/fetch", names.VIEW, value_of(hold))).seen
 
 
 async def test_every_page_is_unmasked_and_recorded(world: World) -> None:
@@ -199,7 +199,7 @@ async def test_a_page_of_a_hold_that_was_decided_meanwhile_is_not_unmasked(world
 
 
 async def test_a_reveal_of_another_text_shows_nothing(world: World) -> None:
-    hold: Hold = await world.hold("the password of tkt-4711, please")
+    hold: Hold = await world.hold("the password of tkt-47114711, please")
     card = await world.card(hold)
     seen = await call(world, "sam", card, "task/fetch", names.REVEAL, f"{hold.id} {'0' * 64}")
     assert "edited since" in seen.said

@@ -19,7 +19,7 @@ from holdpoint.settings import Settings
 from holdpoint.store import Store
 from tests.bot.world import POLICY, Site, make_world
 from tests.support.oidc import CLIENT, SECRET, OpenId
-from tests.support.programs import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="

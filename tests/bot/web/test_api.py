@@ -247,7 +247,7 @@ async def test_masks_apply_to_everything_that_is_said(site: Site) -> None:
     _, decided = await site.decide(
         hold, edits=[{"part": "messages/0/content", "text": "code of ⟦card number 1⟧"}], reason="4111 1111 1111 1111"
     )
-    assert "4111" not in repr(listed) + repr(decided)
+    assert "4111 1111" not in repr(listed) + repr(decided)
     stored = await site.world.store.holds.get(hold.id)
     assert stored.query.parts[0].text == "code of 4111 1111 1111 1111"
 

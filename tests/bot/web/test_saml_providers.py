@@ -21,7 +21,7 @@ from tests.bot.web.signing import signing_site, tab
 from tests.bot.web.test_sign_in_browser import approve, page
 from tests.bot.world import Site
 from tests.support.chromium import CHROMIUM, HOW
-from tests.support.programs import free_port
+from tests.support.ports import free_port
 from tests.support.saml import key_pair
 
 __all__ = ["page"]  # a fixture

@@ -16,7 +16,7 @@ from tests.bot.world import Site
 from tests.conftest import MovingClock
 from tests.identity.tools import HOW
 from tests.openid.programs import HAS_NPM_PROVIDER, mock_provider, npm_provider
-from tests.support.programs import free_port
+from tests.support.ports import free_port
 
 PEOPLE = {
     "sam": {"email": "sam@example.com", "email_verified": True, "name": "Sam Person"},

@@ -157,13 +157,13 @@ async def test_the_api_tells_claim_questions_and_the_clock(site: Site) -> None:
     assert asked["paused_since"] is not None
     (question,) = asked["questions"]
     assert (question["id"], question["answer"], question["answered_at"]) == ("q1", None, None)
-    assert "4111" not in question["text"]
+    assert "4111 1111" not in question["text"]
     await answer(site, hold, "yes, 4111 1111 1111 1111")
     status, edited = await site.decide(hold, edits=[{"part": "messages/0/content", "text": "the weather"}])
     assert (status, edited["state"], edited["needs_confirmation"]) == (201, "pending", True)
     assert (edited["paused_since"], edited["claim"]) == (None, None)
     assert edited["questions"][0]["answered_by"] == DANA
-    assert "4111" not in edited["questions"][0]["answer"]
+    assert "4111 1111" not in edited["questions"][0]["answer"]
     _, confirmed = await site.api(
         "POST", f"/holds/{hold.id}/decisions", by=KIM, json={"decision": "approve", "digest": edited["digest"]}
     )

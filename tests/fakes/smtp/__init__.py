@@ -6,7 +6,6 @@ import asyncio
 import datetime as dt
 import ipaddress
 import logging
-import socket
 import ssl
 import threading
 from collections import defaultdict
@@ -21,6 +20,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.support.ports import free_port
 
 logging.getLogger("mail.log").setLevel(logging.CRITICAL)
 
@@ -76,7 +77,7 @@ class FakeMailServer:
         self.most_busy = 0
         self._released = threading.Event()
         self._tls = tls
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self._controller = _Controller(
             self, hostname="127.0.0.1", port=self.port, tls_context=None if implicit_tls else tls,
             ssl_context=tls if implicit_tls else None, auth_require_tls=True,
@@ -163,12 +164,6 @@ class _Controller(Controller):
     def factory(self) -> SMTP:
         self.handler.connections += 1
         return super().factory()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def certificate(folder: Path, *, name: str = "127.0.0.1") -> tuple[ssl.SSLContext, Path]:

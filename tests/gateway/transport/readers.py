@@ -29,8 +29,9 @@ from gateway.transport import BodyBroken, BodyTooSlow, ClientGone, Reply, Reques
 from gateway.transport.messages import HttpRequest
 from gateway.transport.server import HttpServer
 from tests.bench import nginx
-from tests.bench.children import child, free_port
+from tests.bench.children import child
 from tests.gateway.raw import raw_client
+from tests.support.ports import free_port
 
 PATIENCE_S = 0.5
 _HANGS_S = 10.0  # then a server neither answers nor closes, and the test fails
