@@ -46,8 +46,8 @@ class Model:
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
         with suppress(ConnectionError):  # its client may be a gateway that was killed
+            await response.prepare(request)
             for _ in range(_PIECES):
                 await response.write(_PIECE)
                 await asyncio.sleep(_PAUSE_S)

@@ -99,8 +99,8 @@ async def test_nobody_decides_while_teams_does_not_say_who_they_are_now(world: W
 async def test_what_teams_repeats_because_it_took_long_counts_once(world: World) -> None:
     hold = await world.hold(requirements=(Requirement("security", 3),))
     card = await world.card(hold)
-    await world.teams.set(invoke_s=0.4)
-    await world.teams.fail("member", "slow", seconds=1)
+    await world.teams.set(invoke_s=1)
+    await world.teams.fail("member", "slow", seconds=1.2)
     seen = await world.user("sam").click(card, names.APPROVE)
     assert seen.attempts > 1
 
