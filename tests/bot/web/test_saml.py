@@ -16,8 +16,8 @@ from lxml import etree
 
 from bot.web import saml_party
 from holdpoint.model import PartRole, Requirement, State
+from tests.bot.web.openid.test_oidc import kinds
 from tests.bot.web.signing import BEGUN, SESSION, Tab, policy, signing_site, tab
-from tests.bot.web.test_oidc import kinds
 from tests.bot.world import Site, conversation
 from tests.conftest import MovingClock
 from tests.support.saml import NAMES, PASSWORD, Asked, Idp, key_pair, stamp
