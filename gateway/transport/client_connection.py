@@ -36,6 +36,7 @@ _LONGEST_TARGET = 8190  # bytes
 _LONGEST_FIELD = 17 * 1024  # bytes of one header: a token of 16 KB fits
 _MOST_FIELDS = 128
 _LONGEST_HEAD = 64 * 1024  # also of trailers and of chunk extensions
+_AT_ONCE = 16 * 1024  # bytes that are parsed before anybody looks how barren they were
 _UNREAD = 256 * 1024  # bytes of a body that nobody has read yet, above which the socket is not read
 _AHEAD = 64 * 1024  # bytes that came after the request that is being answered
 _SOON_S = 0.02  # many clients send head and body in two writes; whoever has a whole request needs no coroutine for it
@@ -259,9 +260,8 @@ class ClientConnection(asyncio.Protocol):
             if found is not None:
                 self._take(*found)
                 return
-        self._barren += len(data)
         try:
-            self._parser.feed_data(data)
+            self._feed(data)
         except Refused as refused:
             self._refuse(refused.status)
         except httptools.HttpParserCallbackError as error:
@@ -269,12 +269,19 @@ class ClientConnection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._refuse(400)
         else:
-            if self._barren > _LONGEST_HEAD:
-                self._refuse(400)
-            elif may_learn and len(self._queue) == 1:
+            if may_learn and len(self._queue) == 1:
                 self._strange += 1
                 self._familiar = familiar(data, self._queue[0], self._fields)
         self._next()
+
+    def _feed(self, data: bytes) -> None:
+        """Parse, and look in between: one read may bring all of a message whose trailers are endless."""
+        for start in range(0, len(data), _AT_ONCE):
+            piece = data[start : start + _AT_ONCE]
+            self._barren += len(piece)
+            self._parser.feed_data(piece)
+            if self._barren > _LONGEST_HEAD:
+                raise Refused(400)
 
     def _take(self, request: HttpRequest, missing: int) -> None:
         """A request that the parser has not seen, and will not see the rest of."""

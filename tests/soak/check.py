@@ -25,6 +25,12 @@ _MOST_GROWTH = 48 * 2**20
 _SETTLED_WITHIN_S = 60.0
 
 
+def _connections(pid: int) -> str:
+    """How many there are of each kind: to which port or socket, in which state."""
+    connections = psutil.Process(pid).net_connections("all")
+    return str(Counter(f"{each.raddr[1:] or each.raddr} {each.status}" for each in connections))
+
+
 @dataclass(frozen=True, slots=True)
 class Footprint:
     """Of one idle process: open files (sockets are files), resident bytes."""
@@ -175,7 +181,7 @@ async def leaks(pid: int, before: Footprint) -> list[str]:
     try:
         await wait_until(closed, "the sockets are closed", seconds=_SETTLED_WITHIN_S)
     except AssertionError:
-        found.append(f"{Footprint.of(pid).files} files are open, {before.files} were before")
+        found.append(f"{Footprint.of(pid).files} files are open, {before.files} were before: {_connections(pid)}")
     grown = Footprint.of(pid).resident - before.resident
     if grown > _MOST_GROWTH:
         found.append(f"memory has grown by {grown / 2**20:.0f} MiB")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -147,6 +148,25 @@ async def test_a_body_that_is_badly_framed_is_not_handed_over(raw: bytes) -> Non
     async with served() as (port, seen):
         lines = await answers(port, POST + b"Transfer-Encoding: chunked\r\n\r\n" + raw)
     assert [line.split()[1] for line in lines] == [b"400"]
+    assert seen == []
+
+
+@pytest.mark.promise(2)
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"2;" + b"x" * 110_000 + b"\r\nab\r\n0\r\n\r\n",
+        b"2\r\nab\r\n0\r\n" + b"X-A: bbbbbbbbbbbbbbbbbbbb\r\n" * 4_400 + b"\r\n",
+    ],
+    ids=["extension", "trailers"],
+)
+async def test_what_is_endless_is_not_handed_over_when_all_of_it_comes_in_one_read(raw: bytes) -> None:
+    async with served() as (port, seen):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            # The server shares this thread: it reads when all of it has been sent.
+            client.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n" + raw)
+            said = await asyncio.to_thread(client.recv, 1_000)
+    assert said.startswith(b"HTTP/1.1 400 ")
     assert seen == []
 
 
