@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.support.chromium import ARGUMENTS, CHROMIUM, HOW
+
+expect.set_options(timeout=20_000)  # what a page shows in the end; a busy machine may take its time to draw it
 
 
 @pytest.fixture

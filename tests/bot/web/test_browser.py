@@ -50,7 +50,7 @@ async def person(site: Site, browser: Browser) -> AsyncIterator[Person]:
 
 async def new_person(site: Site, browser: Browser, width: int = 1280, height: int = 800, **more: object) -> Person:
     context = await browser.new_context(viewport={"width": width, "height": height}, **more)  # type: ignore[arg-type]
-    context.set_default_timeout(8000)
+    context.set_default_timeout(20_000)
     return Person(site, context, await context.new_page())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from holdpoint.store.passkeys import Invitation
 from tests.bot.world import Site, conversation, running_site
 from tests.support.builders import make_decision
 from tests.support.passkeys import Authenticator
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 SAM, KIM, ADA = (f"{name}@example.com" for name in ("sam", "kim", "ada"))
@@ -73,9 +73,7 @@ Make = Callable[[str], Awaitable[Person]]
 @pytest.fixture
 async def site(redis_url: str, tmp_path: Path) -> AsyncIterator[Site]:
     """A bot that people reach as localhost: an address has no passkeys."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     async with running_site(redis_url, tmp_path, bot_port=port, public_url=f"http://localhost:{port}") as running:
         await running.world.store.outbox.make_group("events", "watch")
         yield running
@@ -88,7 +86,7 @@ async def people(site: Site, browser: Browser) -> AsyncIterator[Make]:
 
     async def make(who: str) -> Person:
         context = await browser.new_context(viewport={"width": 1280, "height": 900})
-        context.set_default_timeout(8000)
+        context.set_default_timeout(20_000)
         page = await context.new_page()
         complaints: list[str] = []
 

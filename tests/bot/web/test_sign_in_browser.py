@@ -27,7 +27,7 @@ PEOPLE = {
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
     context = await browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(20_000)
     yield await context.new_page()
     await context.close()
 
