@@ -35,6 +35,16 @@
     NotSupportedError: "This device has no passkey that Holdpoint can use.",
   };
 
+  // Before this script is here a click would do nothing, so the buttons come disabled; also those of live updates.
+  const enable = () => {
+    for (const button of document.querySelectorAll("button[data-needs-script]")) {
+      button.removeAttribute("data-needs-script");
+      button.disabled = false;
+    }
+  };
+  enable();
+  new MutationObserver(enable).observe(document.body, { childList: true, subtree: true });
+
   // Live updates draw the button anew, so the document listens.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest && event.target.closest("form[data-passkey] button");
@@ -49,8 +59,11 @@
       const answer = await fetch(form.dataset.challenge, { method: "POST", body: new URLSearchParams(new FormData(form)) });
       if (!answer.ok || answer.redirected) { location.reload(); return; }
       const { made, response } = await (form.dataset.passkey === "get" ? get : create)(await answer.json());
-      form.elements.credential.value = JSON.stringify({ id: made.id, rawId: text(made.rawId), type: made.type, response, clientExtensionResults: {} });
-      form.requestSubmit();
+      // Meanwhile a live update may have drawn the form anew: one that is not on the page sends nothing.
+      const sent = form.isConnected ? form : document.querySelector(`form[data-challenge="${CSS.escape(form.dataset.challenge)}"]`);
+      if (!sent) { location.reload(); return; }
+      sent.elements.credential.value = JSON.stringify({ id: made.id, rawId: text(made.rawId), type: made.type, response, clientExtensionResults: {} });
+      sent.requestSubmit();
     } catch (error) {
       say(words[error.name] || "The browser could not use a passkey. Try again.");
     } finally {

@@ -241,6 +241,7 @@ async def test_a_bot_that_is_told_to_stop_says_what_it_has_taken_on(
     await world.start_app()
     await settled(world)
     for card in cards:
+        await says(card, world, "Half of the time is over.")
         assert said(card, world).count("Half of the time is over.") == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -205,6 +206,33 @@ async def test_what_is_signed_counts_once_and_for_one_link_and_person(site: Site
 async def _send(person: Person, url: str, form: str) -> APIResponse:
     headers = {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin"}
     return await person.context.request.post(url, data=form, headers=headers, max_redirects=0)
+
+
+async def test_a_button_waits_for_its_script_and_a_form_that_is_drawn_anew_meanwhile_is_sent(
+    site: Site, people: Make
+) -> None:
+    sam = await people(SAM)
+    await sam.add_passkey(SAM)
+    await expect(sam.page.locator(".keys-list li")).to_have_count(1)
+    arrives = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await arrives.wait()
+        await route.continue_()
+
+    async def redrawn(route: Route) -> None:
+        await sam.page.evaluate(
+            "() => { const old = document.getElementById('decision'); old.replaceWith(old.cloneNode(true)); }"
+        )
+        await route.continue_()
+
+    await sam.page.route("**/passkey.js", late)
+    await sam.page.route("**/challenge", redrawn)
+    await sam.approve(await held(site))
+    await expect(sam.page.locator("#confirm-passkey")).to_be_disabled()
+    arrives.set()
+    await sam.use_passkey()
+    await expect(sam.page.get_by_role("heading", name="You have confirmed that it was you")).to_be_visible()
 
 
 async def test_a_copied_passkey_is_refused_and_recorded(site: Site, people: Make) -> None:
