@@ -45,6 +45,7 @@
   // A region with a data-key holds forms: it is replaced only when what they are about has changed, never while the
   // same decision is still to be made and somebody may be typing.
   const replace = (fresh) => {
+    let changed = false;
     for (const region of document.querySelectorAll("[data-live]")) {
       const next = fresh.getElementById(region.id);
       if (!next) continue;
@@ -52,6 +53,7 @@
         ? region.dataset.drawn === next.innerHTML
         : region.dataset.key === next.dataset.key;
       if (same) continue;
+      changed ||= region.dataset.key !== undefined;
       const drawn = next.innerHTML;
       const focused = region.contains(document.activeElement) ? document.activeElement : null;
       const again = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.getAttribute("href") && `a[href="${CSS.escape(focused.getAttribute("href"))}"]`);
@@ -65,8 +67,9 @@
     if (fresh.title) document.title = fresh.title;
     const jump = document.querySelector(".jump");
     if (jump && !fresh.querySelector(".jump")) jump.remove();
-    const old = document.getElementById("notice");
-    if (old && !fresh.getElementById("approve")) old.remove();
+    // What was said about a form stays for as long as that form does.
+    const notice = document.getElementById("notice");
+    if (notice && changed) notice.remove();
     refreshTimes();
     watchEditor();
   };

@@ -49,21 +49,23 @@
   document.addEventListener("click", async (event) => {
     const button = event.target.closest && event.target.closest("form[data-passkey] button");
     if (!button || button.disabled) return;
-    const form = button.form;
-    const said = form.querySelector("[data-passkey-said]");
-    const say = (sentence) => { said.textContent = sentence; said.hidden = !sentence; };
+    const { challenge, passkey: kind } = button.form.dataset;
+    // Meanwhile a live update may draw the form anew: one that is not on the page says and sends nothing.
+    const form = () => document.querySelector(`form[data-challenge="${CSS.escape(challenge)}"]`);
+    const say = (sentence) => {
+      const said = form() && form().querySelector("[data-passkey-said]");
+      if (said) { said.textContent = sentence; said.hidden = !sentence; }
+    };
     if (!window.PublicKeyCredential) { say("This browser knows no passkeys."); return; }
     button.disabled = true;
     say("");
     try {
-      const answer = await fetch(form.dataset.challenge, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      const answer = await fetch(challenge, { method: "POST", body: new URLSearchParams(new FormData(form())) });
       if (!answer.ok || answer.redirected) { location.reload(); return; }
-      const { made, response } = await (form.dataset.passkey === "get" ? get : create)(await answer.json());
-      // Meanwhile a live update may have drawn the form anew: one that is not on the page sends nothing.
-      const sent = form.isConnected ? form : document.querySelector(`form[data-challenge="${CSS.escape(form.dataset.challenge)}"]`);
-      if (!sent) { location.reload(); return; }
-      sent.elements.credential.value = JSON.stringify({ id: made.id, rawId: text(made.rawId), type: made.type, response, clientExtensionResults: {} });
-      sent.requestSubmit();
+      const { made, response } = await (kind === "get" ? get : create)(await answer.json());
+      if (!form()) { location.reload(); return; }
+      form().elements.credential.value = JSON.stringify({ id: made.id, rawId: text(made.rawId), type: made.type, response, clientExtensionResults: {} });
+      form().requestSubmit();
     } catch (error) {
       say(words[error.name] || "The browser could not use a passkey. Try again.");
     } finally {

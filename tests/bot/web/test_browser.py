@@ -265,6 +265,23 @@ async def test_who_is_too_late_is_told_on_the_page(site: Site, browser: Browser)
     await slow.page.reload()  # a page that hears of nothing
     kim = await site.world.who(KIM)
     await site.world.decider.decide(hold.id, kim, DecisionKind.APPROVE, digest=hold.digest)
+    await slow.page.unroute("**/review/events**")
     await slow.page.locator("#approve").click()
+    await expect(slow.page.locator("#live-word")).to_have_text("Live")  # drawn anew, and the word stays
     await expect(slow.page.locator("#notice")).to_contain_text("Already approved by Kim (kim@example.com)")
     await slow.context.close()
+
+
+async def test_what_was_said_about_a_form_goes_with_the_form(site: Site, browser: Browser) -> None:
+    hold = await site.world.hold()
+    person = await new_person(site, browser)
+    await person.sign_in(SAM, f"/review/{hold.id}")
+    await person.page.locator("#reject").click()
+    await person.page.locator("#reason").fill("  ")
+    await person.page.locator("#reject-send").click()
+    await expect(person.page.locator("#live-word")).to_have_text("Live")
+    await expect(person.page.locator("#notice")).to_be_visible()
+    kim = await site.world.who(KIM)
+    await site.world.decider.decide(hold.id, kim, DecisionKind.APPROVE, digest=hold.digest)
+    await expect(person.page.locator("#notice")).to_have_count(0)
+    await person.context.close()

@@ -222,7 +222,10 @@ async def test_a_button_waits_for_its_script_and_a_form_that_is_drawn_anew_meanw
 
     async def redrawn(route: Route) -> None:
         await sam.page.evaluate(
-            "() => { const old = document.getElementById('decision'); old.replaceWith(old.cloneNode(true)); }"
+            """async () => {
+                const drawn = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+                document.getElementById("decision").replaceWith(document.importNode(drawn.getElementById("decision"), true));
+            }"""
         )
         await route.continue_()
 
@@ -231,6 +234,10 @@ async def test_a_button_waits_for_its_script_and_a_form_that_is_drawn_anew_meanw
     await sam.approve(await held(site))
     await expect(sam.page.locator("#confirm-passkey")).to_be_disabled()
     arrives.set()
+    await sam.device.verifies(is_verified=False)
+    await sam.use_passkey()
+    await expect(sam.page.locator("#decision [data-passkey-said]")).to_contain_text("cancelled, or took too long")
+    await sam.device.verifies(is_verified=True)
     await sam.use_passkey()
     await expect(sam.page.get_by_role("heading", name="You have confirmed that it was you")).to_be_visible()
 
@@ -275,6 +282,9 @@ async def test_another_persons_passkey_confirms_nothing(site: Site, people: Make
 
     await sam.page.route("**/challenge", with_hers)
     await sam.use_passkey()
+    await expect(sam.page.locator("#notice")).to_contain_text("not one of yours")
+    await site.world.store.talk.justify(await state_of(site, hold), text="It is urgent", by=hold.requester)
+    await expect(sam.page.locator(".justification")).to_contain_text("It is urgent")  # a live update leaves the word
     await expect(sam.page.locator("#notice")).to_contain_text("not one of yours")
     assert (await state_of(site, hold)).decisions == ()
     # Nor can it be added as one of Sam's.
