@@ -16,6 +16,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import accumulate
+from typing import Any
 
 from holdpoint.errors import Conflict, NotFound, StoreUnavailable
 from holdpoint.store import Store
@@ -34,17 +35,24 @@ _log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """`start` before use, `stop` at the end."""
+    """`start` before use, `stop` at the end.
+
+    A batch is sent at the end of the turn of the loop in which its first entry came, or as soon as the one before is
+    answered: by callbacks. What cannot be sent at once, because there is no connection, is left to a task.
+    """
 
     def __init__(self, store: Store, *, on_death: OnDeath | None = None) -> None:
         """``on_death`` is told when nobody records any more: then no request could end."""
-        self._store = store
+        self._loop = asyncio.get_running_loop()
+        self._outbox = store.outbox
         self._tasks = Tasks(on_death=on_death)
         self._settling = Tasks()
         self._entries: list[Entry] = []  # that wait for the next round trip, and whom to tell of each
         self._callers: list[Done] = []
         self._bytes = 0
-        self._wanted: asyncio.Future[None] | None = None
+        self._on_way: list[Done] = []  # whom to tell of the batch that is on its way
+        self._idle = False  # nothing is on its way, or about to be
+        self._unsent: asyncio.Future[list[Entry]] = self._loop.create_future()
         self._unsettled: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Semaphore(_SETTLE_AT_ONCE)
         self._ended = False
@@ -52,6 +60,7 @@ class Recorder:
     def start(self) -> None:
         """Begin to write."""
         self._tasks.start("record", self._run_to_the_end())
+        self._next()
 
     async def stop(self) -> None:
         """Write nothing more. Whoever still waits gets `StoreUnavailable`."""
@@ -70,7 +79,7 @@ class Recorder:
         Raises:
             StoreUnavailable: it is not, or nobody knows.
         """
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[None] = self._loop.create_future()
         self.append(entry, partial(_resolve, future))
         await future
 
@@ -80,13 +89,13 @@ class Recorder:
         It must not raise.
         """
         if self._ended:
-            asyncio.get_running_loop().call_soon(done, _not_written())
+            self._loop.call_soon(done, _not_written())
             return
         self._entries.append(entry)
         self._callers.append(done)
         self._bytes += len(entry.data)
-        if self._wanted is not None and not self._wanted.done():
-            self._wanted.set_result(None)
+        if self._idle:
+            self._next()
 
     def settle(self, what: str, write: Callable[[], Awaitable[None]]) -> None:
         """Do ``write`` as soon as Redis takes it, in the background. A `Conflict` says that it was settled otherwise."""
@@ -99,32 +108,62 @@ class Recorder:
 
     async def _run_to_the_end(self) -> None:
         try:
-            await self._run()
+            while True:
+                entries = await self._unsent
+                self._unsent = self._loop.create_future()
+                await self._append(entries)
         finally:
             self._end()
+
+    async def _append(self, entries: list[Entry]) -> None:
+        try:
+            await self._outbox.append(entries)
+        except StoreUnavailable as error:
+            self._answered(error)
+        else:
+            self._answered(None)
 
     def _end(self) -> None:
         """Nobody records any more: who waits, or still comes, hears it at once; else the gateway could not stop."""
         self._ended = True
+        callers, self._on_way = self._on_way, []
+        _tell(callers, written=False)
         while self._entries:
             _, callers = self._take()
             _tell(callers, written=False)
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            if not self._entries:
-                self._wanted = loop.create_future()
-                await self._wanted
-            entries, callers = self._take()
-            written = False
-            try:
-                await self._store.outbox.append(entries)
-                written = True
-            except StoreUnavailable as error:
-                _log.warning("%d records were not written: %s", len(entries), error)
-            finally:
-                _tell(callers, written=written)
+    def _next(self) -> None:
+        """What waits goes out at the end of this turn of the loop, with all that comes until then."""
+        self._idle = not self._entries
+        if self._entries:
+            self._loop.call_soon(self._send)
+
+    def _send(self) -> None:
+        if self._ended:
+            return
+        entries, self._on_way = self._take()
+        try:
+            sent = self._outbox.send(entries, self._answered)
+        except Exception as error:  # noqa: BLE001 - the task dies of it, and says so
+            self._unsent.set_exception(error)
+        else:
+            if not sent:
+                self._unsent.set_result(entries)
+
+    def _answered(self, found: Any) -> None:
+        """The batch that was on its way is written, or nobody knows."""
+        callers, self._on_way = self._on_way, []
+        if self._ended:
+            return
+        failed = isinstance(found, Exception)
+        if failed:
+            _log.warning("%d records were not written: %s", len(callers), found)
+        try:
+            _tell(callers, written=not failed)
+        except Exception as error:  # noqa: BLE001 - as in `_send`; else the others would wait for ever
+            self._unsent.set_exception(error)
+        else:
+            self._next()
 
     def _take(self) -> tuple[list[Entry], list[Done]]:
         """What goes into the next round trip, and whom to tell: all that waits, or as much of it as may."""

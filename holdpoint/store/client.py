@@ -19,8 +19,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from holdpoint.errors import ConfigurationError, StoreUnavailable
-from holdpoint.store.line import Line
+from holdpoint.store.line import Line, packed
 from holdpoint.store.shared import Shared
+from holdpoint.store.wire import Answered
 
 _LUA = Path(__file__).parent / "lua"
 _COMMAND_TIMEOUT_S = 2.0
@@ -104,6 +105,26 @@ class Client:
         # Somebody else's turn, or a connection to be made: what the line has no time limit for, and the driver's work.
         async with _translated(), asyncio.timeout(_COMMAND_TIMEOUT_S):
             return await _evaluate(self._line.execute, script, keys, arguments)
+
+    def send_ordered(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[Argument], answered: Answered
+    ) -> bool:  # fmt: skip
+        """`ordered` without waiting, when nobody else uses that connection. False: nothing was sent.
+
+        ``answered`` is called once, later, with the answer or a `StoreUnavailable`. It must not raise.
+        """
+
+        def heard(found: Any) -> None:
+            if isinstance(found, NoScriptError) and self._line.send(
+                _call("EVAL", script.source, keys, arguments), told
+            ):
+                return
+            told(found)
+
+        def told(found: Any) -> None:
+            answered(_unavailable(found) if isinstance(found, Exception) else found)
+
+        return self._line.send(_call("EVALSHA", script.sha, keys, arguments), heard)
 
     async def shared_command(self, *arguments: Argument) -> Any:
         """As `command`, over one connection that many share, at a fraction of the driver's cost.
@@ -231,6 +252,10 @@ async def _drop_broken(connection: AbstractConnection) -> None:
 def _error(message: str) -> RedisError:
     """What Redis answered with, as the driver would raise it."""
     return NoScriptError(message) if message.startswith("NOSCRIPT") else ResponseError(message)
+
+
+def _call(command: str, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> bytes:
+    return packed((command, script, len(keys), *keys, *arguments))
 
 
 async def _evaluate(

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
-import hiredis
+from holdpoint.store.wire import Answered, Wire, resolve
 
 Argument = str | int | bytes
 Connect = Callable[[], Awaitable[asyncio.Transport]]
@@ -31,7 +32,7 @@ class Line:
         self._patience_s = patience_s
         self._turn = asyncio.Lock()
         self._callers = 0  # whose turn it is, and who waits for theirs
-        self._wire: _Wire | None = None
+        self._wire: Wire | None = None
 
     @property
     def ready(self) -> bool:
@@ -56,12 +57,30 @@ class Line:
             raise found
         return found
 
+    def send(self, command: bytes, answered: Answered) -> bool:
+        """`execute` of a `packed` command without waiting. False: the line is not `ready`, and nothing was sent.
+
+        ``answered`` is called with what `execute` returns or raises.
+        """
+        wire = self._wire
+        if self._callers or wire is None or wire.transport.is_closing():
+            return False
+        self._callers += 1
+        wire.ask(command, partial(self._sent, answered))
+        return True
+
+    def _sent(self, answered: Answered, found: Any) -> None:
+        self._callers -= 1
+        answered(found)
+
     async def _ask(self, arguments: tuple[Argument, ...]) -> Any:
         wire = self._wire
         if wire is None or wire.transport.is_closing():
-            wire = self._wire = _Wire(await self._connect(), self._error, self._patience_s)
+            wire = self._wire = Wire(await self._connect(), self._error, self._patience_s, exact=True)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        wire.ask(packed(arguments), partial(resolve, answer))
         try:
-            return await wire.ask(packed(arguments))
+            return await answer
         except BaseException:
             self.close()  # the answer may still come, and would be taken for that to the next command
             raise
@@ -71,69 +90,6 @@ class Line:
         wire, self._wire = self._wire, None
         if wire is not None:
             wire.transport.abort()
-
-
-class _Wire(asyncio.Protocol):
-    """One connection, taken over from who made it, with one command on its way at a time, and one timer for all."""
-
-    def __init__(
-        self, transport: asyncio.Transport, error: Callable[[str], Exception], patience_s: float | None
-    ) -> None:
-        self.transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._patience_s = patience_s
-        self._asked_at = 0.0  # the loop's time
-        self._timer: asyncio.TimerHandle | None = None
-        self._maker = transport.get_protocol()
-        self._reader = hiredis.Reader(protocolError=hiredis.ProtocolError, replyError=error)
-        self._answer: asyncio.Future[Any] | None = None
-        transport.set_protocol(self)
-
-    def ask(self, command: bytes) -> asyncio.Future[Any]:
-        """Send ``command``; what comes back is the answer, also when that is an error."""
-        self._answer = self._loop.create_future()
-        self._asked_at = self._loop.time()
-        if self._timer is None and self._patience_s is not None:
-            self._timer = self._loop.call_later(self._patience_s, self._look, self._patience_s)
-        self.transport.write(command)
-        return self._answer
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            self._reader.feed(data)
-            found = self._reader.gets()
-        except hiredis.ProtocolError:
-            self.transport.abort()
-            return
-        if found is False:
-            return  # not all of it is there
-        answer = self._answer
-        if answer is None or answer.done() or self._reader.has_data():
-            self.transport.abort()  # nobody asked for it, or for what came with it
-        else:
-            self._answer = None
-            answer.set_result(found)
-
-    def _look(self, patience_s: float) -> None:
-        """See how long the answer is on its way. An idle connection has no timer."""
-        self._timer = None
-        if self._answer is None or self._answer.done():
-            return
-        left = self._asked_at + patience_s - self._loop.time()
-        if left > 0:
-            self._timer = self._loop.call_later(left, self._look, patience_s)
-        else:
-            self._answer.set_exception(TimeoutError("no answer"))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._answer is not None and not self._answer.done():
-            broken = ConnectionResetError("the connection broke")
-            broken.__cause__ = exc
-            self._answer.set_exception(broken)
-        self._maker.connection_lost(exc)  # it waits for this when it closes
 
 
 def packed(arguments: tuple[Argument, ...]) -> bytes:

@@ -16,12 +16,14 @@ from holdpoint.model import Event, EventKind
 from holdpoint.store import keys
 from holdpoint.store.client import Argument, Client, Script, as_dict, is_existing_group, is_missing_group
 from holdpoint.store.events import Entry
+from holdpoint.store.wire import Answered
 
 _APPEND = Script("append")
 _CONSUMER = "worker"
 _MOST_COUNTED = 1_000  # a lag is a number to look at: it need not cost more than a look
 _STREAMS = {"events": keys.EVENTS, "traffic": keys.TRAFFIC}
 _NUMBERS = {"events": 1, "traffic": 2}
+_BOTH = (keys.EVENTS, keys.TRAFFIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +46,15 @@ class Outbox:
 
     async def append(self, entries: Sequence[Entry]) -> None:
         """Append all entries or none, in one round trip."""
-        texts: list[bytes] = []
-        for stream, kind, subject, at_ms, data in entries:
-            who = subject.encode()
-            texts += (
-                b"%d %d %d %d %d\n" % (_NUMBERS[stream], at_ms, len(kind), len(who), len(data)),
-                kind.encode(),
-                who,
-                data,
-            )
-        await self._client.ordered(_APPEND, [keys.EVENTS, keys.TRAFFIC], [b"".join(texts)])
+        await self._client.ordered(_APPEND, _BOTH, [_joined(entries)])
+
+    def send(self, entries: Sequence[Entry], answered: Answered) -> bool:
+        """`append` without waiting, when nothing else is on its way. False: nothing was sent.
+
+        ``answered`` is called once, later, with a `StoreUnavailable` when they are not appended, or nobody knows. It
+        must not raise.
+        """
+        return self._client.send_ordered(_APPEND, _BOTH, [_joined(entries)], answered)
 
     async def read(
         self, stream: str, *, group: str, block_ms: int, count: int, pending: bool = False, after: str = ""
@@ -173,6 +174,20 @@ class Outbox:
 
     async def _exists(self, key: str) -> bool:
         return bool(await self._client.command("EXISTS", key))
+
+
+def _joined(entries: Sequence[Entry]) -> bytes:
+    """All entries as the script takes them."""
+    texts: list[bytes] = []
+    for stream, kind, subject, at_ms, data in entries:
+        who = subject.encode()
+        texts += (
+            b"%d %d %d %d %d\n" % (_NUMBERS[stream], at_ms, len(kind), len(who), len(data)),
+            kind.encode(),
+            who,
+            data,
+        )
+    return b"".join(texts)
 
 
 def _event(stream: str, position: bytes, fields: dict[bytes, bytes]) -> Event:

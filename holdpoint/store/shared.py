@@ -13,13 +13,12 @@ all that they carry. What is large goes there all the same: it would keep the ot
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import hiredis
-
 from holdpoint.store.line import Argument, Connect, packed
+from holdpoint.store.wire import Wire, resolve
 
 
 class Shared:
@@ -32,7 +31,7 @@ class Shared:
         self._patience_s = patience_s
         self._connecting = asyncio.Lock()
         self._failures = 0  # of attempts to connect
-        self._wire: _Wire | None = None
+        self._wire: Wire | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -49,7 +48,9 @@ class Shared:
         wire = self._wire
         if wire is None or wire.transport.is_closing():
             wire = await self._connected()
-        found = await wire.ask(packed(arguments))
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        wire.ask(packed(arguments), partial(resolve, answer))
+        found = await answer
         if isinstance(found, Exception):
             raise found
         return found
@@ -60,7 +61,7 @@ class Shared:
         if wire is not None:
             wire.transport.abort()
 
-    async def _connected(self) -> _Wire:
+    async def _connected(self) -> Wire:
         """A connection that works. Who waits while somebody else tries shares what comes of it, also the failure."""
         failures = self._failures
         async with self._connecting:
@@ -75,68 +76,5 @@ class Shared:
             except Exception:
                 self._failures += 1
                 raise
-            wire = self._wire = _Wire(made, self._error, self._patience_s)
+            wire = self._wire = Wire(made, self._error, self._patience_s)
             return wire
-
-
-class _Wire(asyncio.Protocol):
-    """One connection, taken over from who made it, with any number of commands on their way."""
-
-    def __init__(self, transport: asyncio.Transport, error: Callable[[str], Exception], patience_s: float) -> None:
-        self.transport = transport
-        self._maker = transport.get_protocol()
-        self._reader = hiredis.Reader(protocolError=hiredis.ProtocolError, replyError=error)
-        self._patience_s = patience_s
-        self._loop = asyncio.get_running_loop()
-        self._answers: deque[asyncio.Future[Any]] = deque()
-        self._silent_since = 0.0  # the loop's time; while answers are awaited
-        self._watch: asyncio.TimerHandle | None = None
-        transport.set_protocol(self)
-
-    def ask(self, command: bytes) -> asyncio.Future[Any]:
-        """Send ``command``; what comes back is the answer, also when that is an error."""
-        answer: asyncio.Future[Any] = self._loop.create_future()
-        if not self._answers:
-            self._silent_since = self._loop.time()
-        self._answers.append(answer)
-        if self._watch is None:
-            self._watch = self._loop.call_later(self._patience_s, self._look)
-        self.transport.write(command)
-        return answer
-
-    def data_received(self, data: bytes) -> None:
-        self._silent_since = self._loop.time()
-        try:
-            self._reader.feed(data)
-            while (found := self._reader.gets()) is not False:
-                answer = self._answers.popleft()
-                if not answer.done():  # else nobody waits for it any more
-                    answer.set_result(found)
-        except (hiredis.ProtocolError, IndexError):  # no RESP, or what nobody asked for
-            self._break(ConnectionResetError, "the connection is out of step")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._break(ConnectionResetError, "the connection broke")
-        self._maker.connection_lost(exc)  # it waits for this when it closes
-
-    def _look(self) -> None:
-        """See how long nothing has come. An idle connection has no timer."""
-        self._watch = None
-        if not self._answers:
-            return
-        left = self._silent_since + self._patience_s - self._loop.time()
-        if left > 0:
-            self._watch = self._loop.call_later(left, self._look)
-        else:
-            self._break(TimeoutError, "no answer")
-
-    def _break(self, error: type[OSError], why: str) -> None:
-        """Whatever came now would be an answer to nobody knows what: each that waits hears an ``error`` of its own."""
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-        while self._answers:
-            answer = self._answers.popleft()
-            if not answer.done():
-                answer.set_exception(error(why))
-        self.transport.abort()
