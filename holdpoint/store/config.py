@@ -53,7 +53,7 @@ class Config:
 
     async def revision(self) -> int:
         """Grows with every change of policy, keys or routes."""
-        return int(await self._client.command("GET", keys.REVISION) or 0)
+        return int(await self._client.shared_command("GET", keys.REVISION) or 0)
 
     async def policy_number(self) -> int:
         """The version of the policy in force; 0 where there is none."""

@@ -33,9 +33,8 @@ class Gateways:
 
     async def beat(self, gateway: str) -> None:
         """Say that the process lives; call it every second."""
-        await self._client.pipeline(
-            [("ZADD", keys.GATEWAYS, self._clock(), gateway), ("PEXPIRE", keys.wake(gateway), _WAKE_TTL_MS)]
-        )
+        await self._client.shared_command("ZADD", keys.GATEWAYS, self._clock(), gateway)
+        await self._client.shared_command("PEXPIRE", keys.wake(gateway), _WAKE_TTL_MS)
 
     async def stop(self, gateway: str) -> None:
         """The process ends in order: what it still had is swept at once."""

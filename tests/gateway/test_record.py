@@ -38,6 +38,36 @@ async def test_entries_of_one_moment_are_one_round_trip(redis_url: str) -> None:
     await store.aclose()
 
 
+async def test_what_comes_while_a_batch_is_on_its_way_is_the_next(redis_url: str) -> None:
+    store = await Store.open(redis_url, clock=now_ms)
+    recorder = Recorder(store)
+    recorder.start()
+    await recorder.record(entry(0))
+    before = await _round_trips(redis_url)
+    told: list[int] = []
+    everything: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def append(number: int) -> None:
+        recorder.append(entry(number), lambda error: next_one(number, error))
+
+    def next_one(number: int, error: StoreUnavailable | None) -> None:
+        assert error is None
+        told.append(number)
+        if len(told) == 30:
+            everything.set_result(None)
+        elif number < 20:
+            append(number + 10)
+
+    for number in range(10):
+        append(number)
+    async with within(5):
+        await everything
+    assert told == list(range(30))
+    assert await _round_trips(redis_url) - before == 3
+    await recorder.stop()
+    await store.aclose()
+
+
 async def test_large_entries_are_spread_over_several(redis_url: str) -> None:
     store = await Store.open(redis_url, clock=now_ms)
     recorder = Recorder(store)
@@ -61,6 +91,41 @@ async def test_many_entries_are_spread_over_several_in_their_order(redis_url: st
     assert await _round_trips(redis_url) - before >= 3
     events = await store.outbox.read("traffic", group="g", block_ms=1, count=2000)
     assert [event.subject for event in events] == [f"r{number}" for number in range(1300)]
+    await recorder.stop()
+    await store.aclose()
+
+
+async def test_a_server_that_forgot_its_scripts_still_records(redis_server: RedisServer) -> None:
+    store = await Store.open(redis_server.url, clock=now_ms)
+    recorder = Recorder(store)
+    recorder.start()
+    await store.outbox.read("traffic", group="g", block_ms=1, count=1)
+    for number in range(3):
+        await recorder.record(entry(number))
+        await store._client.command("SCRIPT", "FLUSH")
+    await recorder.record(entry(3))
+    events = await store.outbox.read("traffic", group="g", block_ms=1, count=9)
+    assert [event.subject for event in events] == ["r0", "r1", "r2", "r3"]
+    await recorder.stop()
+    await store.aclose()
+
+
+@pytest.mark.promise(1)
+async def test_records_go_on_after_a_restart_of_redis(redis_server: RedisServer) -> None:
+    store = await Store.open(redis_server.url, clock=now_ms)
+    recorder = Recorder(store)
+    recorder.start()
+    await recorder.record(entry(0))
+    redis_server.pause()
+    cut_off = [asyncio.ensure_future(recorder.record(entry(number))) for number in range(1, 3)]
+    await asyncio.sleep(0)
+    redis_server.kill()
+    answers = await asyncio.gather(*cut_off, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [StoreUnavailable] * 2
+    redis_server.start()
+    async with within(5):
+        await asyncio.gather(*(recorder.record(entry(number)) for number in range(3, 6)))
+        await recorder.record(entry(6))
     await recorder.stop()
     await store.aclose()
 

@@ -150,3 +150,37 @@ async def test_what_nobody_asked_for_ends_the_connection(extra: bytes) -> None:
     line.close()
     server.close()
     await server.wait_closed()
+
+
+async def test_what_is_sent_without_waiting_is_answered_when_nobody_else_is_there(line: Line) -> None:
+    heard: list[object] = []
+    assert not line.send(packed(("PING",)), heard.append), "there is no connection yet"
+    await line.execute("PING")
+    assert line.send(packed(("ECHO", "mine")), heard.append)
+    assert not line.ready
+    assert not line.send(packed(("ECHO", "of somebody else")), heard.append)
+    assert await line.execute("ECHO", "later") == b"later"
+    assert heard == [b"mine"]
+    assert line.ready
+    assert line.send(packed(("NONSENSE",)), heard.append)
+    await line.execute("PING")
+    assert [type(each) for each in heard] == [bytes, Said]
+
+
+async def test_who_sent_without_waiting_hears_that_the_connection_broke(line: Line, redis_server: RedisServer) -> None:
+    await line.execute("PING")
+    heard: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    assert line.send(packed(("BLPOP", "nothing", 0)), heard.set_result)
+    redis_server.kill()
+    async with asyncio.timeout(10 * PATIENCE_S):
+        assert isinstance(await heard, ConnectionError)
+    assert not line.ready
+
+
+async def test_who_sent_without_waiting_hears_that_no_answer_came(impatient: Line) -> None:
+    await impatient.execute("PING")
+    heard: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    assert impatient.send(packed(("BLPOP", "nothing", 0)), heard.set_result)
+    async with asyncio.timeout(10 * PATIENCE_S):
+        assert isinstance(await heard, TimeoutError)
+    assert await impatient.execute("PING") == b"PONG"
