@@ -23,7 +23,10 @@ Connect = Callable[[], Awaitable[asyncio.Transport]]
 
 
 class Line:
-    """Commands in the order in which they are given; each waits for the answer to the one before."""
+    """Commands in the order in which they are given; each waits for the answer to the one before.
+
+    Only what was sent without waiting (`send`) may have the next one behind it on the wire.
+    """
 
     def __init__(self, connect: Connect, *, error: Callable[[str], Exception], patience_s: float | None = None) -> None:
         """``error`` makes an exception of an error that Redis answers with. ``patience_s`` is for each answer."""

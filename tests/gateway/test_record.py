@@ -115,7 +115,8 @@ async def test_records_go_on_after_a_restart_of_redis(redis_server: RedisServer)
     store = await Store.open(redis_server.url, clock=now_ms)
     recorder = Recorder(store)
     recorder.start()
-    await recorder.record(entry(0))
+    async with within(5):
+        await recorder.record(entry(0))
     redis_server.pause()
     cut_off = [asyncio.ensure_future(recorder.record(entry(number))) for number in range(1, 3)]
     await asyncio.sleep(0)
