@@ -6,7 +6,8 @@ r"""One pattern or keyword of the policy, made ready for RE2; what is wrong with
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import re2  # type: ignore[import-untyped]  # google-re2 ships no types; the Protocols below are what is used of it
@@ -31,17 +32,23 @@ class Regex(Protocol):
     def search(self, text: bytes, pos: int | None = None) -> Match | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what is cached is kept beside the fields
 class TextPattern:
     """One pattern, ready for RE2. ``group`` is the capture group that holds what was meant (0: all of it).
 
-    ``size`` counts RE2's instructions.
+    ``size`` counts RE2's instructions; ``in_nothing``: it matches an empty text.
     """
 
     regex: str
     group: int = 0
     size: int = 1
-    compiled: Regex = field(default_factory=lambda: _compile(""), repr=False, compare=False)
+    in_nothing: bool = False
+
+    @cached_property
+    def compiled(self) -> Regex:
+        """For the few that ever match: thousands at once take long to throw away, and nothing runs meanwhile."""
+        made: Regex = _compile(self.regex)
+        return made
 
     def matches(self, text: str) -> bool:
         """Whether it matches anywhere in ``text`` as it stands, without normalisation."""
@@ -61,7 +68,7 @@ def pattern(source: str) -> TextPattern:
     compiled = _compile(regex)
     if compiled.programsize > MAX_PROGRAM_SIZE:
         raise BadPattern("is too large once its counted repetitions are written out")
-    return TextPattern(regex, 0, compiled.programsize, compiled)
+    return _made(regex, 0, compiled)
 
 
 def keyword(word: str) -> TextPattern:
@@ -79,8 +86,11 @@ def keyword(word: str) -> TextPattern:
     before, after = _boundary(words[0][0], "^"), _boundary(words[-1][-1], "$")
     regex = f"(?i){before}({body}){after}"
     group = 1 if "(?:" in before + after else 0
-    compiled = _compile(regex)
-    return TextPattern(regex, group, compiled.programsize, compiled)
+    return _made(regex, group, _compile(regex))
+
+
+def _made(regex: str, group: int, compiled: re2._Regexp) -> TextPattern:
+    return TextPattern(regex, group, compiled.programsize, compiled.search(b"") is not None)
 
 
 def _boundary(character: str, edge: str) -> str:

@@ -90,7 +90,7 @@ def read_patterns(
         if names.program_size > MAX_TOTAL_PROGRAM_SIZE:
             said = "all patterns together are too large once their counted repetitions are written out"
             reader.problem(item, f"{what}: {said}")
-        if made.matches(""):
+        if made.in_nothing:
             reader.warn(item, f"{what}: {source!r} matches every text, an empty one too")
         found.append(made)
     return tuple(found)

@@ -122,6 +122,13 @@ def test_offsets_split_a_span_over_several_texts() -> None:
     assert list(offsets.split(4, 7)) == [(2, 0, 3)]
 
 
+def test_a_pattern_is_compiled_by_itself_once_it_has_matched() -> None:
+    """Thousands that never do need no memory, and no time when a newer policy takes their place."""
+    some = PatternSet([pattern("hit"), pattern("miss")])
+    assert find(some, "a hit") == [[(2, 5)], []]
+    assert ["compiled" in vars(each) for each in some.patterns] == [True, False]
+
+
 def test_find_gives_merged_spans_for_each_pattern() -> None:
     assert find(PatternSet([pattern("a+"), keyword("b"), TextPattern("zz")]), "aab b") == [[(0, 2)], [(4, 5)], []]
 
