@@ -45,15 +45,16 @@ class _View:
 
 
 class Views:
-    """All views of one policy. Immutable; safe for any number of threads."""
+    """All views of one policy. Immutable; safe for any number of threads. ``size`` counts all patterns' instructions."""
 
-    __slots__ = ("_views",)
+    __slots__ = ("_views", "size")
 
     def __init__(self, catalogue: Catalogue) -> None:
         """Raises BadPattern when the patterns of one view are too large together."""
         self._views = tuple(
             _View(roles, numbers, PatternSet(patterns)) for roles, (numbers, patterns) in catalogue.views.items()
         )
+        self.size = sum(pattern.size for _, patterns in catalogue.views.values() for pattern in patterns)
 
     def look(self, parts: Sequence[Part]) -> Looked:
         """Run every view over the parts of one query.

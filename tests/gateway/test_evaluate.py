@@ -14,7 +14,7 @@ from tests.gateway.model import Model
 from tests.gateway.world import CLEAN, RISKY, World
 from tests.support.builders import DANA, make_query
 
-LARGE = "lorem ipsum " * 10_000
+LARGE = "lorem ipsum " * 40_000
 POLICY = """
 version: 1
 defaults: {{verdict: allow, uninspectable: {uninspectable}, timeout: 10m, reviewers: [{{group: security, approvals: 1}}]}}
