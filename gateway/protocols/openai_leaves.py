@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from holdpoint import canonical
+from holdpoint.canonical import join
 from holdpoint.errors import Refusal
 from holdpoint.model import Part, PartRole, RefusalCode
 
@@ -49,22 +50,37 @@ class Found:
         """Every string below ``value``, and the keys of each object that has one that is not structure."""
         if isinstance(value, str):
             self.text(path, role, value)
-            return
-        if not isinstance(value, dict | list):
-            return
-        stack: list[tuple[str, Any]] = [(path, value)]
-        while stack:
-            path, item = stack.pop()
+        elif isinstance(value, dict):
+            self._below_object(path, value, role)
+        elif isinstance(value, list):
+            self._below_list(path, value, role)
+
+    # The two call each other as deep as the body is nested; `canonical.parse` bounds that. A string is nearly always what
+    # they find, so they take it themselves.
+
+    def _below_object(self, path: str, value: dict[str, Any], role: PartRole) -> None:
+        if not _STRUCTURE.issuperset(value):
+            self.keys(path, value, role)
+        for key, item in value.items():
             if isinstance(item, str):
-                self.text(path, role, item)
+                if item:
+                    self.parts.append(Part(f"{path}/{key}" if key in _STRUCTURE else join(path, key), role, item))
             elif isinstance(item, dict):
-                if not _STRUCTURE.issuperset(item):
-                    self.keys(path, item, role)
-                stack.extend((canonical.join(path, key), child) for key, child in reversed(item.items()))
+                self._below_object(join(path, key), item, role)
             elif isinstance(item, list):
-                if role is PartRole.PARAMETER and _is_run_of_numbers(item):
-                    self.uninspectable.append(f"numbers in {path}")
-                stack.extend((f"{path}/{index}", item[index]) for index in range(len(item) - 1, -1, -1))
+                self._below_list(join(path, key), item, role)
+
+    def _below_list(self, path: str, value: list[Any], role: PartRole) -> None:
+        if role is PartRole.PARAMETER and len(value) >= _MANY_NUMBERS and _is_run_of_numbers(value):
+            self.uninspectable.append(f"numbers in {path}")
+        for index, item in enumerate(value):
+            if isinstance(item, str):
+                if item:
+                    self.parts.append(Part(f"{path}/{index}", role, item))
+            elif isinstance(item, dict):
+                self._below_object(f"{path}/{index}", item, role)
+            elif isinstance(item, list):
+                self._below_list(f"{path}/{index}", item, role)
 
     def keys(self, path: str, value: dict[str, Any], role: PartRole = PartRole.PARAMETER) -> None:
         """The keys of one object as a part of their own, one per line."""
@@ -80,4 +96,4 @@ class Found:
 
 
 def _is_run_of_numbers(item: list[Any]) -> bool:
-    return len(item) >= _MANY_NUMBERS and all(isinstance(each, int | canonical.Decimals) for each in item)
+    return all(isinstance(each, int | canonical.Decimals) for each in item)

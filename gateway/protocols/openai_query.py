@@ -48,7 +48,7 @@ def read_query(connection: str, endpoint: str, raw: bytes) -> Query:
         if reader is not None:
             if item is not None:
                 reader(found, name, item)
-        else:
+        elif name != "model":  # checked above, and a condition of its own; a policy sees it there
             unknown = unknown or name not in _KNOWN_SCALARS
             found.leaves(canonical.join("", name), item, PartRole.PARAMETER)
     if unknown:
@@ -62,7 +62,7 @@ def read_query(connection: str, endpoint: str, raw: bytes) -> Query:
         stream=value.get("stream") is True,
         prompt_tokens=found.tokens(),
         max_tokens=_max_tokens(value),
-        uninspectable=tuple(dict.fromkeys(found.uninspectable)),
+        uninspectable=tuple(dict.fromkeys(found.uninspectable)) if found.uninspectable else (),
         body=body,
     )
 
@@ -76,10 +76,6 @@ def _max_tokens(value: dict[str, Any]) -> int | None:
     if _LIMITS.isdisjoint(value):
         return None
     return max((value[name] for name in _LIMITS if value.get(name) is not None), default=None)
-
-
-def _nothing(found: Found, name: str, item: Any) -> None:
-    """``model`` is checked before, and is a condition of its own; a policy sees it there."""
 
 
 def _boolean(_found: Found, name: str, item: Any) -> None:
@@ -142,7 +138,6 @@ def _elsewhere(what: str) -> Reader:
 
 _LIMITS = frozenset({"max_completion_tokens", "max_tokens", "max_output_tokens", "n_predict"})
 _SHARED: dict[str, Reader] = {
-    "model": _nothing,
     "messages": text.messages,
     "tools": _definitions,
     "functions": _definitions,

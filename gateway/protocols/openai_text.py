@@ -48,6 +48,12 @@ def messages(found: Found, name: str, value: Any) -> None:
     if not isinstance(value, list):
         raise wrong_type(name, "a list")
     for index, message in enumerate(value):
+        # A known role and a string: most messages are no more.
+        if isinstance(message, dict) and len(message) == 2:
+            said, by = message.get("content"), message.get("role")
+            if isinstance(said, str) and isinstance(by, str) and by in _ROLES:
+                found.text(f"{name}/{index}/content", _ROLES[by], said)
+                continue
         _message(found, f"{name}/{index}", message)
 
 
@@ -55,10 +61,6 @@ def _message(found: Found, path: str, message: Any) -> None:
     if not isinstance(message, dict):
         raise wrong_type(path, "an object")
     role = _role(found, path, message)
-    said = message.get("content")
-    if len(message) == 2 and isinstance(said, str):  # role and content: most messages are no more
-        found.text(f"{path}/content", role, said)
-        return
     for key, item in message.items():
         if key == "content":
             content(found, f"{path}/content", item, role)
