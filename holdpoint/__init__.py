@@ -24,7 +24,7 @@ review, block). *Decision*: what a reviewer says (approve, reject). *Hold*: the 
 waited or was decided. *Release*: spending an approval. *Route*: requester group to channels. *Card*: one rendering of a
 hold in one place. *Event*: one entry of the outbox in Redis. *Record*: one entry of the audit ledger.
 
-Reading order: ``gateway/proxy.py`` (the route of a request) - ``holdpoint/model.py`` - ``holdpoint/policy/engine.py`` -
+Reading order: ``gateway/proxy.py`` (the route of a request) - ``holdpoint/model/`` - ``holdpoint/policy/engine.py`` -
 ``holdpoint/store/store.py`` and its ``lua/`` - ``gateway/wait.py`` - ``bot/notify.py`` - ``bot/decide.py`` -
 ``holdpoint/policy/authority.py`` - ``holdpoint/ledger/recorder.py``.
 """
