@@ -19,30 +19,27 @@ from holdpoint.errors import PolicyError, Problem
 from holdpoint.model import (
     Connection,
     Evaluation,
-    OnTimeout,
     Query,
     Requester,
     Risk,
     Role,
     Route,
     RuleHit,
-    Span,
     Verdict,
 )
 from holdpoint.policy.conditions import Context, Predicate, compile_condition
-from holdpoint.policy.document import Defaults, Document, Group, Issuer, Rule, RuleMode, SamlProvider
+from holdpoint.policy.document import Defaults, Document, Group, Issuer, Rule, SamlProvider
 from holdpoint.policy.mask import Masks
 from holdpoint.policy.matchers import NotInspected
-from holdpoint.policy.matchers import merge as merge_spans
 from holdpoint.policy.modify import rewrite
 from holdpoint.policy.patterns import BadPattern
+from holdpoint.policy.rulings import default_ruling, ruling_of, shown
 from holdpoint.policy.verdicts import Ruling, merge, strictest
 from holdpoint.policy.views import NOTHING, Catalogue, Looked, Views
 
 LARGE_BODY_BYTES: Final = 64 * 1024
 LARGEST_AT_ONCE_BYTES: Final = 256 * 1024  # plain text; half a millisecond for each set of patterns
 _LARGEST_WORK: Final = 512 * 1024 * 1024  # bytes × RE2 instructions: as much as 64 KiB are for 8,192 instructions
-SHOWN_SPANS_PER_RULE: Final = 200
 _REWRITES: Final = 3
 _NO_GROUPS: Final[frozenset[str]] = frozenset()
 
@@ -128,7 +125,7 @@ class Policy:
         if verdict in (Verdict.MODIFY, Verdict.REVIEW) and any(r.verdict is Verdict.MODIFY for r in rulings):
             evaluation = self._evaluate_modified(query, requester, at_ms, rulings, looked)
         else:
-            evaluation = merge(rulings, self.version, spans=_shown(rulings, looked, query))
+            evaluation = merge(rulings, self.version, spans=shown(rulings, looked, query))
         inspected = not any(hit.rule == self._uninspectable.hit.rule for hit in evaluation.hits)
         return self.authority.applied(evaluation, inspected=inspected)
 
@@ -199,7 +196,7 @@ class Policy:
                 break
         else:
             every[self._cannot_modify.position] = self._cannot_modify
-        return merge(list(every.values()), self.version, spans=_shown(rulings, looked, query), edits=edits)
+        return merge(list(every.values()), self.version, spans=shown(rulings, looked, query), edits=edits)
 
     def _compile_rules(self, rules: Sequence[Rule]) -> None:
         catalogue = Catalogue()
@@ -209,7 +206,7 @@ class Policy:
         for position, rule in enumerate(rules):
             compiled = compile_condition(rule.when, catalogue)
             predicates.append(compiled.holds)
-            rulings.append(_ruling(position, rule, compiled.patterns))
+            rulings.append(ruling_of(position, rule, compiled.patterns))
             if compiled.needs is None:
                 always.append(position)
             for number in compiled.needs or ():
@@ -227,8 +224,8 @@ class Policy:
             uninspectable = Verdict.BLOCK  # nobody could ever decide
         failed = Verdict.REVIEW if uninspectable is Verdict.REVIEW else Verdict.BLOCK
         unread = "Parts of the request cannot be inspected"
-        self._uninspectable = _default_ruling(position, "uninspectable", unread, uninspectable, defaults)
-        self._not_inspected = _default_ruling(
+        self._uninspectable = default_ruling(position, "uninspectable", unread, uninspectable, defaults)
+        self._not_inspected = default_ruling(
             position + 1, "uninspectable", "The request could not be inspected", failed, defaults
         )
         self._cannot_modify = Ruling(
@@ -237,7 +234,7 @@ class Policy:
         self._default = (
             None
             if defaults.verdict is Verdict.ALLOW
-            else _default_ruling(position + 2, "default", default_reason, defaults.verdict, defaults)
+            else default_ruling(position + 2, "default", default_reason, defaults.verdict, defaults)
         )
 
 
@@ -247,47 +244,3 @@ def _groups_by_member(groups: Iterable[Group]) -> dict[str, frozenset[str]]:
         for member in group.members:
             found.setdefault(member, set()).add(group.name)
     return {member: frozenset(names) for member, names in found.items()}
-
-
-def _ruling(position: int, rule: Rule, patterns: frozenset[int]) -> Ruling:
-    return Ruling(
-        position,
-        RuleHit(rule.id, rule.description, rule.verdict, rule.risk),
-        rule.requirements,
-        rule.timeout_ms,
-        rule.escalations,
-        rule.on_timeout,
-        patterns,
-        rule.replacement,
-        rule.terms,
-        rule.mode is RuleMode.SHADOW,
-    )
-
-
-def _default_ruling(position: int, rule: str, reason: str, verdict: Verdict, defaults: Defaults) -> Ruling:
-    """What the defaults demand. They name no escalation, so a timeout always rejects."""
-    return Ruling(
-        position,
-        RuleHit(rule, reason, verdict, defaults.risk),
-        defaults.requirements,
-        defaults.timeout_ms,
-        on_timeout=OnTimeout.REJECT,
-    )
-
-
-def _shown(rulings: Iterable[Ruling], looked: Looked, query: Query) -> dict[int, tuple[Span, ...]]:
-    """The spans that explain each ruling, merged within each part, in the order of the body."""
-    shown = {}
-    for ruling in rulings:
-        places: dict[int, list[tuple[int, int]]] = {}
-        for number in sorted(ruling.patterns & looked.hits):
-            for place, start, end in looked.spans(number):
-                places.setdefault(place, []).append((start, end))
-        spans = [
-            Span(query.parts[place].path, start, end)
-            for place in sorted(places)
-            for start, end in merge_spans(places[place])
-        ]
-        if spans:
-            shown[ruling.position] = tuple(spans[:SHOWN_SPANS_PER_RULE])
-    return shown
