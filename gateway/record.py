@@ -144,11 +144,11 @@ class Recorder:
         entries, self._on_way = self._take()
         try:
             sent = self._outbox.send(entries, self._answered)
-        except Exception as error:  # noqa: BLE001 - the task dies of it, and says so
-            self._unsent.set_exception(error)
-        else:
-            if not sent:
-                self._unsent.set_result(entries)
+        except BaseException as error:
+            self._unsent.set_exception(error)  # the task dies of it, and says so
+            raise
+        if not sent:
+            self._unsent.set_result(entries)
 
     def _answered(self, found: Any) -> None:
         """The batch that was on its way is written, or nobody knows."""
@@ -160,10 +160,10 @@ class Recorder:
             _log.warning("%d records were not written: %s", len(callers), found)
         try:
             _tell(callers, written=not failed)
-        except Exception as error:  # noqa: BLE001 - as in `_send`; else the others would wait for ever
-            self._unsent.set_exception(error)
-        else:
-            self._next()
+        except BaseException as error:
+            self._unsent.set_exception(error)  # as in `_send`; else the others would wait for ever
+            raise
+        self._next()
 
     def _take(self) -> tuple[list[Entry], list[Done]]:
         """What goes into the next round trip, and whom to tell: all that waits, or as much of it as may."""
