@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from gateway.protocols.events import Said, read_events
 from gateway.protocols.shape import Summary
 
 _NOTHING = Summary("", None, None)
@@ -25,23 +26,24 @@ def summarise(content_type: str, raw: bytes) -> Summary:
 
 def _stream(raw: bytes) -> Summary:
     pieces: list[str] = []
-    usage: tuple[int | None, int | None] = (None, None)
-    for line in raw.splitlines():
-        if not line.startswith(b"data:"):
-            continue
-        event = _parsed(line[5:])
-        if not isinstance(event, dict):
-            continue
-        pieces.append(_piece(event))
-        response = event.get("response")
-        reported = event.get("usage") or (response.get("usage") if isinstance(response, dict) else None)
-        if reported:
-            usage = _usage(reported)
-    return Summary("".join(pieces), *usage)
+    reported: Any = None
+    for text, usage in read_events(raw, _event):
+        pieces.append(text)
+        reported = usage or reported
+    return Summary("".join(pieces), *_usage(reported))
+
+
+def _event(data: bytes) -> Said[Any]:
+    """The text that one event of a stream adds, and what it reports of the usage."""
+    event = None if data.endswith(b"[DONE]") else _parsed(data)  # the usual end: no JSON ends so
+    if not isinstance(event, dict):
+        return "", None
+    response = event.get("response")
+    return _piece(event), event.get("usage") or (response.get("usage") if isinstance(response, dict) else None) or None
 
 
 def _piece(event: dict[str, Any]) -> str:
-    """The text that one event of a stream adds."""
+    """The text that it adds."""
     choices = event.get("choices")
     if isinstance(choices, list):
         return _choices(choices, "delta")
