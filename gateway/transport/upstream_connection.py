@@ -118,8 +118,8 @@ class UpstreamConnection(asyncio.Protocol):
     """One connection, with one request on its way at a time. ``single`` ones are closed after one request."""
 
     __slots__ = (
-        "_answer", "_asked", "_barren", "_bodiless", "_fields", "_framed", "_heard", "_interim", "_keep", "_loop",
-        "_owner", "_parser", "_paused", "_silence_s", "_single", "_timer", "_transport", "idle_since",
+        "_answer", "_arrived", "_asked", "_barren", "_bodiless", "_fields", "_framed", "_heard", "_interim", "_keep",
+        "_loop", "_owner", "_parser", "_paused", "_silence_s", "_single", "_timer", "_transport", "idle_since", "on_body",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, *, silence_s: float, single: bool) -> None:
@@ -129,6 +129,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._silence_s = silence_s
         self._single = single
         self._transport: asyncio.Transport | None = None
+        self._arrived: list[bytes] = []  # of one read, until the parser is done with it
+        self.on_body = self._arrived.append  # a stream may have hundreds of chunks in one read
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._asked: Asked | None = None  # somebody waits for a head
         self._answer: UpstreamAnswer | None = None  # from its head until it is closed
@@ -240,15 +242,17 @@ class UpstreamConnection(asyncio.Protocol):
             return
         self._heard = self._loop.time()
         self._barren += len(data)
+        sound = True
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            sound = False
+        if self._arrived:
+            sound = self._take_in() and sound
+        if sound and self._barren <= _MOST_BARREN:
+            self._tell()
+        else:
             self._break_off()
-            return
-        if self._barren > _MOST_BARREN:
-            self._break_off()
-            return
-        self._tell()
 
     def resume_writing(self) -> None:
         """A long request is on its way: the model's silence begins when it has it."""
@@ -292,20 +296,24 @@ class UpstreamConnection(asyncio.Protocol):
         self._answer = UpstreamAnswer(self, status, self._fields)
         self._answer.whole = self._bodiless
 
-    def on_body(self, piece: bytes) -> None:
-        self._barren = 0
-        answer = self._answer
-        if answer is None or answer.whole:
-            raise UpstreamBroken(_NOT_HTTP)
-        if answer.feed(piece) > _HIGH_WATER and not self._paused and self._transport is not None:
-            self._paused = True
-            self._transport.pause_reading()
-
     def on_message_complete(self) -> None:
         if not self._interim and self._answer is not None:
             self._answer.finish()
 
     # Own
+
+    def _take_in(self) -> bool:
+        """Give the answer what arrived in this read, as one piece. Whether there is one that it could belong to."""
+        arrived, answer = self._arrived, self._answer
+        piece = arrived[0] if len(arrived) == 1 else b"".join(arrived)
+        arrived.clear()
+        self._barren = 0
+        if answer is None or self._bodiless:
+            return False
+        if answer.feed(piece) > _HIGH_WATER and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        return True
 
     def _tell(self) -> None:
         """Wake whoever waits, now that all that arrived together has been looked at."""

@@ -116,7 +116,7 @@ def test_brackets_that_are_opened_in_one_and_closed_in_another() -> None:
 
 def test_one_string_too_few_and_one_too_many() -> None:
     before, after = event("Q").strip().split(b"Q")
-    raw = b"\n\n".join(before + inside + after for inside in [b"a", b"b\\", b'c", "d'])
+    raw = b"\n\n".join(before + inside + after for inside in [b"a", b"b\\", b',"c'])
     assert in_rows(raw) == one_by_one(raw) == ("a", [])
 
 
