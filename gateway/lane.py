@@ -95,23 +95,27 @@ class Passage:
         found.on_more(self._more)
         self._more()
 
-    @_callback
     def _more(self) -> None:
-        """Pass on what has arrived."""
-        answer, transfer, reply = self._answer, self._transfer, self._exchange.reply
+        """Pass on what has arrived. Called for every piece of a stream, so it does for itself what `_callback` does."""
+        answer, transfer = self._answer, self._transfer
         if answer is None:
             return
-        piece = answer.take()
-        ready = transfer.take(piece, ended=answer.ended) if piece or answer.ended else b""
-        if transfer.done:
-            self._let_go()
-            self._outcome, _ = transfer.outcome("", self._lane.loop.time())
-            self._completion.append(self._outcome, self._completed)
-        elif ready:
-            if not reply.started:
-                transfer.start(whole=False)
-            if not reply.send(ready):
-                self._hand_over(self._lane.forwarder.carry_on, transfer, self._detached())
+        try:
+            piece = answer.take()
+            ended = answer.ended
+            ready = transfer.take(piece, ended=ended) if piece or ended else b""
+            if transfer.done:
+                self._let_go()
+                self._outcome, _ = transfer.outcome("", self._lane.loop.time())
+                self._completion.append(self._outcome, self._completed)
+            elif ready:
+                reply = self._exchange.reply
+                if not reply.started:
+                    transfer.start(whole=False)
+                if not reply.send(ready):
+                    self._hand_over(self._lane.forwarder.carry_on, transfer, self._detached())
+        except Exception as error:  # noqa: BLE001 - see `_callback`
+            self.give_up(error)
 
     @_callback
     def _completed(self, error: StoreUnavailable | None) -> None:

@@ -40,7 +40,7 @@ class Transfer:
     """``started`` is the loop's time; ``keep_bytes`` of the answer are kept for its record."""
 
     __slots__ = (
-        "_content_type", "_digest", "_headers", "_is_events", "_keep_bytes", "_kept", "_size", "_status", "_waiting",
+        "_beyond", "_content_type", "_headers", "_is_events", "_keep_bytes", "_kept", "_size", "_status", "_waiting",
         "begun", "done", "exchange", "gone", "job", "last", "started",
     )  # fmt: skip
 
@@ -53,8 +53,8 @@ class Transfer:
         self.last = b""  # what the client gets once the outcome is recorded
         self.gone = False  # the client of a held request has left, and the answer is read on for its return
         self._keep_bytes = keep_bytes
-        self._digest = hashlib.sha256()
         self._kept: list[bytes] = []
+        self._beyond: hashlib._Hash | None = None  # the digest so far of what is too large to be kept whole
         self._waiting: list[bytes] = []
         self._size = 0
         self._status = 0
@@ -81,7 +81,11 @@ class Transfer:
 
     def take(self, piece: bytes, *, ended: bool) -> bytes:
         """Count ``piece`` in, and return what may go on now; with ``ended`` nothing, because ``last`` has it."""
-        self._count(piece)
+        self._size += len(piece)
+        if self._size <= self._keep_bytes:
+            self._kept.append(piece)
+        else:
+            self._go_beyond(piece)
         exchange, waiting = self.exchange, self._waiting
         if exchange.events and not self._is_events:
             return self._translated(piece, ended=ended)
@@ -113,7 +117,7 @@ class Transfer:
         summary = self.exchange.protocol.summarise(self._content_type, raw)
         outcome = Outcome(
             status=self._status,
-            digest=self._digest.hexdigest(),
+            digest=(hashlib.sha256(raw) if self._beyond is None else self._beyond).hexdigest(),
             text=summary.text[: self._keep_bytes],
             prompt_tokens=summary.prompt_tokens,
             completion_tokens=summary.completion_tokens,
@@ -124,12 +128,12 @@ class Transfer:
         whole = not error and self._size <= self._keep_bytes and self.job.held
         return outcome, StoredResponse(self._status, tuple(self._headers), raw) if whole else None
 
-    def _count(self, piece: bytes) -> None:
-        self._digest.update(piece)
-        self._size += len(piece)
-        if self._size <= self._keep_bytes:
-            self._kept.append(piece)
-        elif self.gone:
+    def _go_beyond(self, piece: bytes) -> None:
+        """Count in what is not kept any more."""
+        if self._beyond is None:
+            self._beyond = hashlib.sha256(b"".join(self._kept))
+        self._beyond.update(piece)
+        if self.gone:
             raise UpstreamBroken("the client left, and the answer is too large to keep")
 
     def _translated(self, piece: bytes, *, ended: bool) -> bytes:

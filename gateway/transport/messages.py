@@ -214,8 +214,13 @@ class HttpReply:
             await self._drain()
 
     def send(self, data: bytes) -> bool:
-        self._send(self._framed(data))
-        return self._connection.when_writable is None
+        connection = self._connection
+        transport = connection.transport
+        if self._chunked and data and not self._head and transport is not None and not transport.is_closing():
+            transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        else:
+            self._send(self._framed(data))
+        return connection.when_writable is None
 
     def finish(self, data: bytes) -> None:
         connection = self._connection

@@ -74,8 +74,9 @@ class UpstreamAnswer:
     def take(self) -> bytes:
         pieces = self._pieces
         if pieces:
+            if self._unread > _HIGH_WATER:
+                self._connection.go_on()
             self._pieces, self._unread = [], 0
-            self._connection.go_on()
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if self._error is not None and not self.whole:
             raise self._error
