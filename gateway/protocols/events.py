@@ -22,16 +22,21 @@ Said = tuple[str, T | None]
 """The text that an event adds, and whatever else it says."""
 
 _DATA = b"data:"
-_TRIES = 3  # so many lines in a row are learned from in vain; then all are different, and are read one by one
+_WORTH_IT = 3  # lines of a row, below which each of them is read
+_TRIES = 3  # so many lines are looked at in vain for what others may have in common with them; then all are different
 _OTHER = "another text"
 _BETWEEN = b'",\n"'  # a string that is left open by mistake runs into the line break, which no string may have
 
 
 class _Alike(NamedTuple):
-    """The bytes that lines have before and after the inside of their text."""
+    """The bytes that lines have before and after the inside of their text; and the text of the first of them."""
 
     before: bytes
     after: bytes
+    text: str
+
+
+_UNLIKE = _Alike(b"", b"", "")
 
 
 def read_events(raw: bytes, read: Callable[[bytes], Said[T]]) -> Iterator[Said[T]]:
@@ -39,8 +44,10 @@ def read_events(raw: bytes, read: Callable[[bytes], Said[T]]) -> Iterator[Said[T
 
     ``read`` gets what a line has after ``data:``, and judges it by its JSON alone.
     """
+    alike = _UNLIKE
     before = after = b""
     begin = end = 0
+    skip = len(_DATA)
     row: list[bytes] = []
     tries = _TRIES
     for line in filter(None, raw.splitlines() if b"\r" in raw else raw.split(b"\n")):
@@ -51,41 +58,41 @@ def read_events(raw: bytes, read: Callable[[bytes], Said[T]]) -> Iterator[Said[T
         if not line.startswith(_DATA):
             continue
         if row:
-            yield from _of_row(before, row, after, read)
+            yield from _of_row(alike, row, read)
+            tries = _TRIES if len(row) >= _WORTH_IT else tries
             row = []
-            tries = _TRIES
-        said = read(line[len(_DATA) :])
+        said = read(line[skip:])
         yield said
-        if tries and said[0] and said[1] is None and (learned := _learn(line, said[0], read)):
+        if tries and said[0] and said[1] is None:
             tries -= 1
-            before, after = learned
+            before, after, _ = alike = _around(line, said[0])
             begin, end = len(before), -len(after)
     if row:
-        yield from _of_row(before, row, after, read)
+        yield from _of_row(alike, row, read)
 
 
-def _learn(line: bytes, text: str, read: Callable[[bytes], Said[T]]) -> _Alike | None:
-    """How lines like ``line`` look, which says ``text``; None when that is not sure.
-
-    It is when the same line with another text there says that one: then the text is that one string, and nothing else.
-    """
+def _around(line: bytes, text: str) -> _Alike:
+    """How lines look that are like ``line``, which says ``text``; it may be that they say something else all the same."""
     inside = orjson.dumps(text)[1:-1]
     begin = line.find(b'"' + inside + b'"', len(_DATA)) + 1
-    if not begin:
-        return None
-    before, after = line[:begin], line[begin + len(inside) :]
-    other = before[len(_DATA) :] + orjson.dumps(text + _OTHER)[1:-1] + after
-    return _Alike(before, after) if read(other) == (text + _OTHER, None) else None
+    return _Alike(line[:begin], line[begin + len(inside) :], text) if begin else _UNLIKE
 
 
-def _of_row(before: bytes, row: list[bytes], after: bytes, read: Callable[[bytes], Said[T]]) -> Iterator[Said[T]]:
-    """What the lines with these insides say."""
-    text = _texts(row)
-    if text is not None:
-        yield text, None
-        return
+def _of_row(alike: _Alike, row: list[bytes], read: Callable[[bytes], Said[T]]) -> Iterator[Said[T]]:
+    """What the lines with these insides say.
+
+    When the same line with another text in that place says that one, then the text is that one string and nothing else.
+    """
+    before, after = alike.before[len(_DATA) :], alike.after
+    if len(row) >= _WORTH_IT:
+        other = alike.text + _OTHER
+        if read(before + orjson.dumps(other)[1:-1] + after) == (other, None):
+            text = _texts(row)
+            if text is not None:
+                yield text, None
+                return
     for inside in row:
-        yield read(before[len(_DATA) :] + inside + after)
+        yield read(before + inside + after)
 
 
 def _texts(insides: list[bytes]) -> str | None:

@@ -38,8 +38,11 @@ def _event(data: bytes) -> Said[Any]:
     event = None if data.endswith(b"[DONE]") else _parsed(data)  # the usual end: no JSON ends so
     if not isinstance(event, dict):
         return "", None
-    response = event.get("response")
-    return _piece(event), event.get("usage") or (response.get("usage") if isinstance(response, dict) else None) or None
+    usage = event.get("usage")
+    if not usage and "response" in event:
+        response = event["response"]
+        usage = response.get("usage") if isinstance(response, dict) else None
+    return _piece(event), usage or None
 
 
 def _piece(event: dict[str, Any]) -> str:
@@ -73,6 +76,8 @@ def _choice(choice: dict[str, Any], member: str) -> str:
     said = choice.get(member)
     if not isinstance(said, dict):
         return choice["text"] if isinstance(choice.get("text"), str) else ""
+    if len(said) == 1 and isinstance(content := said.get("content"), str):
+        return content  # as in almost every event of a stream
     found = [text for key in _SAID if isinstance(text := said.get(key), str)]
     calls = said.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
