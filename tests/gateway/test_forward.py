@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import json
 from collections.abc import Callable
@@ -302,6 +303,30 @@ async def test_a_large_answer_passes_whole(world: World, model: Model) -> None:
     _, completed = await world.events("traffic")
     assert completed.data["outcome"]["size_bytes"] > 3_000_000
     assert len(completed.data["outcome"]["text"]) <= world.settings.record_response_bytes
+
+
+@pytest.mark.promise(4)
+@pytest.mark.parametrize("keep", [0, 30, 1_000])
+async def test_the_digest_is_of_all_of_an_answer_however_much_is_kept(keep: int, redis_url: str, model: Model) -> None:
+    events = [piece(chunk(word)) for word in ("one", "two", "three")]
+
+    async def behave(received: Received) -> None:
+        for each in [STREAM_HEAD, *events, piece(b"data: [DONE]\n\n"), b"0\r\n\r\n"]:
+            received.writer.write(each)
+            await received.writer.drain()
+            await asyncio.sleep(0)
+
+    model.behave = behave
+    async with running_world(redis_url, model.url, record_response_bytes=keep) as world:
+        for _ in range(2):  # the second has a kept connection, and needs no coroutine
+            async with world.chat(CLEAN, stream=True) as answer:
+                whole = await answer.read()
+        completed = [event for event in await world.events("traffic") if event.kind.value == "request.completed"]
+    assert whole.count(b"data:") == 4
+    expected = (hashlib.sha256(whole).hexdigest(), len(whole))
+    assert [(each.data["outcome"]["digest"], each.data["outcome"]["size_bytes"]) for each in completed] == [
+        expected
+    ] * 2
 
 
 async def test_a_large_request_passes_whole(world: World, model: Model) -> None:

@@ -67,6 +67,18 @@ def test_what_is_never_alike_is_parsed_once() -> None:
     assert len(parsed) == 100
 
 
+def test_what_changes_now_and_then_is_learned_again() -> None:
+    parsed = []
+
+    def counting(data: bytes) -> tuple[str, int | None]:
+        parsed.append(data)
+        return read(data)
+
+    raw = b"".join(event("word", second=number // 20) for number in range(200))
+    assert "".join(text for text, _ in read_events(raw, counting)) == "word" * 200
+    assert len(parsed) == 20
+
+
 @pytest.mark.parametrize(
     "odd",
     [

@@ -161,6 +161,43 @@ async def test_what_is_no_answer(raw: bytes, model: Model) -> None:
     assert len(model.received) == 1
 
 
+async def test_chunks_that_arrive_together_are_one_piece(model: Model) -> None:
+    chunks = [b"%d " % number for number in range(200)]
+    model.behave = says(STREAM_HEAD + b"".join(map(piece, chunks)) + b"0\r\n\r\n")
+    async with upstream() as client:
+        answer = await client.send("POST", model.url, [], b"{}", fresh=False)
+        found = [await answer.read()]
+        while not answer.ended:
+            found.append(await answer.read())
+        answer.close()
+    assert b"".join(found) == b"".join(chunks)
+    assert len(found) < 10
+
+
+@pytest.mark.parametrize("broken", [b"zz\r\n", b"3\r\nhi\r\n0\r\n\r\n"])
+async def test_chunks_that_arrive_with_what_is_none_are_read_first(broken: bytes, model: Model) -> None:
+    model.behave = says(STREAM_HEAD + piece(b"one ") + piece(b"two") + broken)
+    async with upstream() as client:
+        answer = await client.send("POST", model.url, [], b"{}", fresh=False)
+        found = b""
+        while len(found) < len(b"one two"):
+            found += await answer.read()
+        answer.close()
+        assert found.startswith(b"one two")
+        assert not answer.ended
+        model.behave = says(http(b"hi"))
+        assert (await ask(client, model.url))[2] == b"hi"
+
+
+async def test_a_body_where_none_may_be_belongs_to_no_answer(model: Model) -> None:
+    model.behave = says(http(b"hi"))
+    async with upstream() as client:
+        for _ in range(2):
+            assert (await ask(client, model.url, method="HEAD", body=b""))[2] == b""
+        assert (await ask(client, model.url))[2] == b"hi"
+    assert await sockets(model) == 3
+
+
 async def test_what_came_before_the_break_is_read_first(model: Model) -> None:
     model.behave = says(STREAM_HEAD + piece(b"one"), then_close=True)
     async with upstream() as client:
