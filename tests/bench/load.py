@@ -65,14 +65,14 @@ class Generator(Protocol):
     async def run(self, call: Call, *, connections: int, seconds: int, requests: int | None) -> Load: ...
 
 
-def chat_body(*, characters: int = 2_000, stream: bool = False, word: str = "") -> bytes:
+def chat_body(*, characters: int = 2_000, stream: bool = False, word: str = "", model: str = "bench") -> bytes:
     """A chat request of about 2 KB that no rule matches; ``word`` goes into the prompt."""
     rng = random.Random(3)
     text = f"{word} "
     while len(text) < characters - 200:
         text += " ".join(rng.choices(_WORDS, k=12)) + ". "
     messages = [{"role": "system", "content": "You are helpful."}, {"role": "user", "content": text}]
-    return json.dumps({"model": "bench", "messages": messages, "temperature": 0.2, "stream": stream}).encode()
+    return json.dumps({"model": model, "messages": messages, "temperature": 0.2, "stream": stream}).encode()
 
 
 def choose(folder: Path, *, own: bool) -> Generator:

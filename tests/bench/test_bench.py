@@ -51,7 +51,7 @@ def test_throughput_is_measured_and_judged(tmp_path: Path) -> None:
     if nginx.find() is not None:
         assert sum(line.strip().startswith(("met", "MISSED")) for line in lines) == 8  # four targets, each said twice
     text = page.read_text()
-    assert text.count("| gateway, 50 rules, recording, fsync always |") == 5  # two, then one in each of three tables
+    assert text.count("| gateway, 50 rules, recording, fsync always |") == 6  # two, then one in each of four tables
     chart = ET.fromstring(page.with_suffix(".svg").read_text())  # noqa: S314 - our own
     assert len(chart.findall("{*}rect")) == len({line.split("|")[1] for line in text.splitlines() if " ms |" in line})
     assert str(ROOT) not in text

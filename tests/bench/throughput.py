@@ -13,13 +13,14 @@ from tests.bench.machine import Cores, cpu_seconds
 from tests.bench.plan import Plan
 from tests.bench.report import Section, count, milliseconds
 from tests.bench.targets import BARE, NGINX, Target, running_targets
+from tests.bench.upstream import SLOW
 
 _LARGE = 100_000
 _COLUMNS = ("p50", "p99", "CPU of each", "of nginx", "of the bare proxy", "errors")
 
 
 async def measure(plan: Plan, cores: Cores, generator: Generator) -> list[Section]:
-    """Four tables: requests and streams, with a small and with a large body."""
+    """Five tables: requests and streams, with a small and with a large body, and streams that come slowly."""
     async with running_targets(plan, cores) as targets:
         for target in targets.all:
             most = max(plan.connections)
@@ -32,12 +33,14 @@ async def measure(plan: Plan, cores: Cores, generator: Generator) -> list[Sectio
         large_plain = await rounds.run(plan.large_rounds, plan.stream_connections, large)
         large = chat_body(characters=_LARGE, stream=True)
         large_streams = await rounds.run(plan.large_rounds, plan.stream_connections, large)
+        slow_streams = await rounds.run(plan.stream_rounds, plan.stream_connections, chat_body(stream=True, model=SLOW))
     notes = [f"{name}: SKIPPED, {why}" for name, why in targets.missing.items()]
     notes.append(f"load: {generator.name}; CPU time is that of the target's process alone")
     notes.append(
         "recording cannot be switched off: fsync says how long a record is waited for (always: until the disk has it)"
     )
     events = "answered with 50 events of 150 bytes at once"
+    slow_events = "answered with 50 events of 150 bytes, one every 10 ms (compare the CPU; the rate is the upstream's)"
     return [
         Section(
             "Requests: 2 KB chat body, 600 bytes of answer",
@@ -55,6 +58,7 @@ async def measure(plan: Plan, cores: Cores, generator: Generator) -> list[Sectio
                 (f"Streams: 2 KB chat body, {events}", "streams/s", streams),
                 ("Requests: 100 KB chat body, 600 bytes of answer", "req/s", large_plain),
                 (f"Streams: 100 KB chat body, {events}", "streams/s", large_streams),
+                (f"Slow streams: 2 KB chat body, {slow_events}", "streams/s", slow_streams),
             )
         ),
     ]

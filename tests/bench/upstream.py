@@ -5,7 +5,8 @@
     python -m tests.bench.upstream PORT        a process of its own
     await serve(port, arrived)                 in this process; `arrived(body)` sees each body as it comes
 
-600 bytes of JSON in the shape of a chat completion; for a body with ``"stream":true`` 50 events of about 150 bytes.
+600 bytes of JSON in the shape of a chat completion; for a body with ``"stream":true`` 50 events of about 150 bytes. The
+model `SLOW` sends these one by one, every 10 ms.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import uvloop
 from tests.bench.machine import allow_many_files
 
 EVENTS = 50
+SLOW = "bench-slow"
+_EVERY_S = 0.01
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _STREAM = re.compile(rb'"stream": ?true')
 _TEXT = "A hold point is a step past which work may not go on until somebody with the authority has signed. " * 3
@@ -39,7 +42,8 @@ def _completion() -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(raw) + raw
 
 
-def _stream() -> bytes:
+def _stream() -> list[bytes]:
+    """Head and first event, each other event, and the end."""
     event = {
         "id": "chatcmpl-bench", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "bench",
         "choices": [{"index": 0, "delta": {"content": " word"}, "finish_reason": None}],
@@ -47,11 +51,13 @@ def _stream() -> bytes:
     piece = b"data: " + json.dumps(event).encode() + b"\n\n"
     pieces = [piece] * EVENTS + [b"data: [DONE]\n\n"]
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-    return head + b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in pieces) + b"0\r\n\r\n"
+    first, *others = (b"%x\r\n%s\r\n" % (len(each), each) for each in pieces)
+    return [head + first, *others[:-1], others[-1] + b"0\r\n\r\n"]
 
 
 COMPLETION = _completion()
-STREAM = _stream()
+_EVENTS = _stream()
+STREAM = b"".join(_EVENTS)
 
 
 class _Upstream(asyncio.Protocol):
@@ -76,8 +82,17 @@ class _Upstream(asyncio.Protocol):
             if self._arrived is not None:
                 self._arrived(body)
             assert self._transport is not None
-            self._transport.write(STREAM if _STREAM.search(body) else COMPLETION)
+            if SLOW.encode() in body:
+                self._send_slowly(0)
+            else:
+                self._transport.write(STREAM if _STREAM.search(body) else COMPLETION)
         self._buffer = buffer
+
+    def _send_slowly(self, number: int) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(_EVENTS[number])
+            if number + 1 < len(_EVENTS):
+                asyncio.get_running_loop().call_later(_EVERY_S, self._send_slowly, number + 1)
 
 
 async def serve(port: int, arrived: Arrived | None = None) -> asyncio.Server:
