@@ -114,7 +114,7 @@ async def test_the_same_head_brings_other_bodies_and_is_not_parsed() -> None:
         connection.data_received(CLEAN)
         assert (await client.head())[0] == 200
         *head, fields, _ = seen.requests[0]
-        del connection._parser
+        del connection._reader._parser
         for body in (b"x", b"y" * 70_000, b"", BODY):
             connection.data_received(clean(body))
             assert (await client.head())[0] == 200
@@ -201,9 +201,9 @@ async def test_only_who_repeats_a_head_has_it_looked_for() -> None:
         for number in range(6):
             connection.data_received(CLEAN.replace(b"X-A: b", b"X-A: %d" % number))
             assert (await client.head())[0] == 200
-        known = connection._familiar
+        known = connection._reader._familiar
         connection.data_received(CLEAN.replace(b"X-A: b", b"X-A: new"))
-        assert connection._familiar is known
+        assert connection._reader._familiar is known
 
 
 @st.composite
