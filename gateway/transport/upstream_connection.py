@@ -12,17 +12,14 @@ in one read is handed over as one piece, without waiting. Nobody reads: the sock
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, cast
 
 import httptools
 
-from gateway.transport import Answer, Asked, Headers, UpstreamBroken, UpstreamError, UpstreamSilent
+from gateway.transport import Answer, Asked, UpstreamBroken, UpstreamError, UpstreamSilent
+from gateway.transport.upstream_answer import HIGH_WATER, UpstreamAnswer, resolve
 
-T = TypeVar("T")
-
-_HIGH_WATER = 64 * 1024  # unread bytes of an answer above which the socket is not read
 _LONGEST_FIELD = 8190  # bytes of one header; as the server side
 _MOST_FIELDS = 128
 _MOST_BARREN = 64 * 1024  # bytes in a row that bring neither a head nor a piece: endless headers, trailers, extensions
@@ -42,77 +39,6 @@ class Owner(Protocol):
 
     def lost(self, connection: UpstreamConnection) -> None:
         """It is no more."""
-
-
-class UpstreamAnswer:
-    """See `gateway.transport.Answer`."""
-
-    __slots__ = ("_callback", "_connection", "_error", "_pieces", "_unread", "headers", "status", "whole")
-
-    def __init__(self, connection: UpstreamConnection, status: int, headers: list[tuple[str, str]]) -> None:
-        self.status = status
-        self.headers: Headers = headers
-        self.whole = False  # all of it has arrived
-        self._connection = connection
-        self._pieces: list[bytes] = []
-        self._unread = 0
-        self._error: UpstreamError | None = None
-        self._callback: Callable[[], object] | None = None  # somebody wants to know when there is more
-
-    async def read(self) -> bytes:
-        while True:
-            piece = self.take()
-            if piece or self.whole:
-                return piece
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._callback = partial(_resolve, waiter, None)
-            try:
-                await waiter
-            finally:
-                self._callback = None
-
-    def take(self) -> bytes:
-        pieces = self._pieces
-        if pieces:
-            if self._unread > _HIGH_WATER:
-                self._connection.go_on()
-            self._pieces, self._unread = [], 0
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        if self._error is not None and not self.whole:
-            raise self._error
-        return b""
-
-    def on_more(self, callback: Callable[[], object] | None) -> None:
-        self._callback = callback
-
-    @property
-    def ended(self) -> bool:
-        return self.whole and not self._pieces
-
-    def close(self) -> None:
-        self._connection.release(self)
-
-    def feed(self, piece: bytes) -> int:
-        """Take a piece; how many bytes nobody has read yet."""
-        self._pieces.append(piece)
-        self._unread += len(piece)
-        return self._unread
-
-    def fail(self, error: UpstreamError) -> None:
-        """What has arrived is still read; then ``error`` is raised."""
-        if not self.whole:
-            self._error = error
-        self.wake()
-
-    def finish(self) -> None:
-        """All of it has arrived."""
-        if self._error is None:
-            self.whole = True
-
-    def wake(self) -> None:
-        """There is something to read, or will never be."""
-        if self._callback is not None:
-            self._callback()
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -157,7 +83,7 @@ class UpstreamConnection(asyncio.Protocol):
             UpstreamBroken, UpstreamSilent: the connection is of no more use.
         """
         waiter: asyncio.Future[Answer | UpstreamError] = self._loop.create_future()
-        self.begin(head, body, partial(_resolve, waiter), bodiless=bodiless)
+        self.begin(head, body, partial(resolve, waiter), bodiless=bodiless)
         try:
             found = await waiter
         except asyncio.CancelledError:
@@ -311,7 +237,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._barren = 0
         if answer is None or self._bodiless:
             return False
-        if answer.feed(piece) > _HIGH_WATER and not self._paused and self._transport is not None:
+        if answer.feed(piece) > HIGH_WATER and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
         return True
@@ -357,8 +283,3 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self._fail(UpstreamSilent)
             self.abort()
-
-
-def _resolve(waiter: asyncio.Future[T], found: T) -> None:
-    if not waiter.done():
-        waiter.set_result(found)
