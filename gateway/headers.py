@@ -9,10 +9,12 @@ that only this gateway may use.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gateway.protocols import Protocol
 from gateway.transport import Headers, Request
 
+_MOST_KNOWN = 64  # heads of answers; only those that come again are a tuple, see `gateway.transport.Answer`
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -62,6 +64,15 @@ def passed_on(request: Request) -> Headers:
 
 def to_client(headers: Headers, *, held: bool) -> list[tuple[str, str]]:
     """Those of ``headers``, in lower case, that the client gets; of a held request none that invite a retry."""
+    return [*_known(headers, held)] if isinstance(headers, tuple) else _of_an_answer(headers, held=held)
+
+
+@lru_cache(maxsize=_MOST_KNOWN)
+def _known(headers: tuple[tuple[str, str], ...], held: bool) -> list[tuple[str, str]]:  # noqa: FBT001 - `lru_cache` is slower by name
+    return _of_an_answer(headers, held=held)
+
+
+def _of_an_answer(headers: Headers, *, held: bool) -> list[tuple[str, str]]:
     kept_back = _KEPT_BACK if held else _KEPT_BACK_UNHELD
     kept: list[tuple[str, str]] = []
     named: set[str] = set()

@@ -53,6 +53,13 @@ class UpstreamSilent(UpstreamError):
     """Nothing came for too long."""
 
 
+class Familiar(Protocol):
+    """A head that comes again and again on one connection: everything but the length and the body is the same."""
+
+    learned: object
+    """What whoever serves has concluded from it, for the next time; None at first."""
+
+
 class Request(Protocol):
     """One request of a client. ``path`` is as it was sent (percent-encoded), without the query string."""
 
@@ -62,6 +69,8 @@ class Request(Protocol):
     peer: str
     whole: bool
     """Whether all of its body has arrived."""
+    familiar: Familiar | None
+    """Its head, when it has come before; with one length, which nobody can read in two ways."""
     stopped: bool
     """Whether the gateway itself has cut the connection, because it stops."""
 
@@ -122,7 +131,10 @@ class Reply(Protocol):
 
 
 class Answer(Protocol):
-    """A model's answer, the names of its headers in lower case. Not reading it stops the model from sending."""
+    """A model's answer. Not reading it stops the model from sending.
+
+    ``headers`` are all but the length, their names in lower case; those of a head that has come before are a tuple.
+    """
 
     status: int
     headers: Headers

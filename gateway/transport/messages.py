@@ -7,37 +7,46 @@ import http
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from gateway.transport import BodyBroken, BodyTooLarge, BodyTooSlow, ClientGone
+from gateway.transport import BodyBroken, BodyTooLarge, BodyTooSlow, ClientGone, Familiar
 
 if TYPE_CHECKING:
     from gateway.transport.client_connection import ClientConnection
 
 _DIGITS = re.compile(r"[0-9]{1,15}")
-_STATUS_LINES: dict[int, str] = {}
+_MOST_LINES = 64  # heads of answers that are remembered
+_CONTROL = "a header with a control character"
 
 
 Fields = dict[str, str | list[str]]
 
 
 def _status_line(status: int) -> str:
-    line = _STATUS_LINES.get(status)
-    if line is None:
-        try:
-            phrase = http.HTTPStatus(status).phrase
-        except ValueError:
-            phrase = "Unknown"
-        line = _STATUS_LINES[status] = f"HTTP/1.1 {status} {phrase}"
-    return line
+    try:
+        phrase = http.HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    return f"HTTP/1.1 {status} {phrase}"
+
+
+@lru_cache(maxsize=_MOST_LINES)
+def _lines(status: int, fields: tuple[tuple[str, str], ...]) -> tuple[str, bool]:
+    """The first lines of a head, and whether they say how long the body is. One answer begins like the next."""
+    lines = [_status_line(status), *(f"{name}: {value}" for name, value in fields)]
+    if not "".join(lines).isprintable():
+        raise ValueError(_CONTROL)  # a line break would begin another header
+    sized = status in (204, 304) or any(name.lower() == "content-length" for name, _ in fields)
+    return "".join([f"{line}\r\n" for line in lines]), sized
 
 
 class HttpRequest:
     """See `gateway.transport.Request`. ``fields``: name in lower case → its value, or all of them when it is repeated."""
 
     __slots__ = (
-        "_broken", "_connection", "_fields", "_pieces", "_size", "_waiter", "_when_lost", "keep_alive", "method",
-        "path", "peer", "query", "stopped", "target", "version", "whole",
+        "_broken", "_connection", "_fields", "_pieces", "_size", "_waiter", "_when_lost", "familiar", "keep_alive",
+        "method", "path", "peer", "query", "stopped", "target", "version", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +67,7 @@ class HttpRequest:
         self.peer = connection.peer
         self.whole = False  # all of it has arrived
         self.stopped = False
+        self.familiar: Familiar | None = None
         self._connection = connection
         self._fields = fields
         self._pieces: list[bytes] = []
@@ -179,28 +189,27 @@ class HttpReply:
 
     def start(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         request = self._request
-        lines = [_status_line(status)]
-        sized = status in (204, 304)
-        for name, value in headers:
-            lines.append(f"{name}: {value}")
-            sized = sized or name.lower() == "content-length"
+        fields = tuple(headers)
+        length = fields[-1][1] if fields and fields[-1][0] == "content-length" else ""
+        lines, sized = _lines(status, fields[:-1] if length else fields)
+        more = f"content-length: {length}\r\n" if length else ""
         self.started = True
         if self._connection.stopping or not request.whole:
             self.keep_alive = False  # a body that was not read stands between this answer and the next request
-        if not sized:
+        if not sized and not length:
             if request.version == "1.1":
                 self._chunked = request.method != "HEAD"
-                lines.append("transfer-encoding: chunked")
+                more += "transfer-encoding: chunked\r\n"
             else:
                 self.keep_alive = False
                 self.open_ended = True
         if not self.keep_alive:
-            lines.append("connection: close")
+            more += "connection: close\r\n"
         elif request.version == "1.0":
-            lines.append("connection: keep-alive")
-        if not "".join(lines).isprintable():
-            raise ValueError("a header with a control character")  # a line break would begin another header
-        self._head = ("\r\n".join(lines) + "\r\n\r\n").encode()
+            more += "connection: keep-alive\r\n"
+        if not length.isprintable():
+            raise ValueError(_CONTROL)
+        self._head = f"{lines}{more}\r\n".encode()
 
     async def write(self, data: bytes) -> None:
         self._send(self._framed(data))

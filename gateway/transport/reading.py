@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import httptools
 
-from gateway.transport.familiar import Familiar, familiar
+from gateway.transport.familiar import STRANGE, FamiliarRequest, familiar_request
 from gateway.transport.heads import Refused, check
 from gateway.transport.messages import Fields, HttpRequest
 
@@ -30,7 +30,6 @@ _MOST_FIELDS = 128
 _LONGEST_HEAD = 64 * 1024  # also of trailers and of chunk extensions
 _AT_ONCE = 16 * 1024  # bytes that are parsed before anybody looks how barren they were
 _UNREAD = 256 * 1024  # bytes of a body that nobody has read yet, above which the socket is not read
-_STRANGE = 3  # heads in a row that did not come again, after which nobody looks whether the next one will
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # but for the tab
 
 
@@ -50,9 +49,9 @@ class RequestReader:
         self._proxied = server.passes_on(peer)  # so its headers say whose requests these are
         self._parser = httptools.HttpRequestParser(self)
         self._begun = False  # the parser is in the middle of a message
-        self._familiar: Familiar | None = None  # the head of the last request, if it may come again
+        self._familiar: FamiliarRequest | None = None  # the head of the last request, if it may come again
         self._missing = 0  # bytes of a body whose head the parser has not seen
-        self._strange = _STRANGE if self._proxied else 0  # heads in a row that did not come again
+        self._strange = STRANGE if self._proxied else 0  # heads in a row that did not come again
         self._target = b""
         self._fields: Fields = {}
         self._field_count = 0
@@ -65,7 +64,7 @@ class RequestReader:
             data = self._rest_of_body(data)
             if not data:
                 return
-        may_learn = not self._begun and not self.arrived and self._strange < _STRANGE
+        may_learn = not self._begun and not self.arrived and self._strange < STRANGE
         if not self._begun and self._familiar is not None:
             found = self._familiar.read(self._connection, data)
             if found is not None:  # the parser has not seen it, and will not see the rest of it
@@ -86,7 +85,7 @@ class RequestReader:
         else:
             if may_learn and len(self.arrived) == 1:
                 self._strange += 1
-                self._familiar = familiar(data, self.arrived[0], self._fields)
+                self._familiar = familiar_request(data, self.arrived[0], self._fields)
 
     # What llhttp says. Whatever is raised here ends the parsing.
 

@@ -19,15 +19,15 @@ T = TypeVar("T")
 class UpstreamAnswer:
     """See `gateway.transport.Answer`."""
 
-    __slots__ = ("_callback", "_connection", "_error", "_pieces", "_unread", "headers", "status", "whole")
+    __slots__ = ("_callback", "_connection", "_error", "_pieces", "headers", "status", "unread", "whole")
 
-    def __init__(self, connection: UpstreamConnection, status: int, headers: list[tuple[str, str]]) -> None:
+    def __init__(self, connection: UpstreamConnection, status: int, headers: Headers) -> None:
         self.status = status
-        self.headers: Headers = headers
+        self.headers = headers
         self.whole = False  # all of it has arrived
+        self.unread = 0  # bytes
         self._connection = connection
         self._pieces: list[bytes] = []
-        self._unread = 0
         self._error: UpstreamError | None = None
         self._callback: Callable[[], object] | None = None  # somebody wants to know when there is more
 
@@ -46,9 +46,9 @@ class UpstreamAnswer:
     def take(self) -> bytes:
         pieces = self._pieces
         if pieces:
-            if self._unread > HIGH_WATER:
+            if self.unread > HIGH_WATER:
                 self._connection.go_on()
-            self._pieces, self._unread = [], 0
+            self._pieces, self.unread = [], 0
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if self._error is not None and not self.whole:
             raise self._error
@@ -67,8 +67,8 @@ class UpstreamAnswer:
     def feed(self, piece: bytes) -> int:
         """Take a piece; how many bytes nobody has read yet."""
         self._pieces.append(piece)
-        self._unread += len(piece)
-        return self._unread
+        self.unread += len(piece)
+        return self.unread
 
     def fail(self, error: UpstreamError) -> None:
         """What has arrived is still read; then ``error`` is raised."""

@@ -18,6 +18,7 @@ from typing import Protocol, cast
 import httptools
 
 from gateway.transport import Answer, Asked, UpstreamBroken, UpstreamError, UpstreamSilent
+from gateway.transport.familiar import STRANGE, FamiliarAnswer, familiar_answer
 from gateway.transport.upstream_answer import HIGH_WATER, UpstreamAnswer, resolve
 
 _LONGEST_FIELD = 8190  # bytes of one header; as the server side
@@ -45,8 +46,9 @@ class UpstreamConnection(asyncio.Protocol):
     """One connection, with one request on its way at a time. ``single`` ones are closed after one request."""
 
     __slots__ = (
-        "_answer", "_arrived", "_asked", "_barren", "_bodiless", "_fields", "_framed", "_heard", "_interim", "_keep",
-        "_loop", "_owner", "_parser", "_paused", "_silence_s", "_single", "_timer", "_transport", "idle_since", "on_body",
+        "_answer", "_arrived", "_asked", "_barren", "_begun", "_bodiless", "_familiar", "_fields", "_framed", "_heard",
+        "_interim", "_keep", "_loop", "_owner", "_parser", "_paused", "_silence_s", "_single", "_strange", "_timer",
+        "_transport", "idle_since", "on_body",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, *, silence_s: float, single: bool) -> None:
@@ -65,6 +67,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._heard = 0.0
         self._barren = 0
+        self._begun = False  # the parser is in the middle of a message
+        self._familiar: FamiliarAnswer | None = None  # the head of the last answer, if it may come again
+        self._strange = 0  # heads in a row that did not come again
         self._bodiless = False
         self._framed = False
         self._interim = False
@@ -167,6 +172,14 @@ class UpstreamConnection(asyncio.Protocol):
         if parser is None or (self._asked is None and self._answer is None):
             self.abort()  # nobody asked
             return
+        asked, begun = self._asked, self._begun
+        if asked is not None and self._familiar is not None and not begun and not self._bodiless:
+            answer = self._familiar.read(self, data)
+            if answer is not None:  # the parser has not seen it
+                self._strange = 0
+                self._answer, self._asked = answer, None
+                asked(answer)
+                return
         self._heard = self._loop.time()
         self._barren += len(data)
         sound = True
@@ -176,10 +189,12 @@ class UpstreamConnection(asyncio.Protocol):
             sound = False
         if self._arrived:
             sound = self._take_in() and sound
-        if sound and self._barren <= _MOST_BARREN:
-            self._tell()
-        else:
+        if not sound or self._barren > _MOST_BARREN:
             self._break_off()
+            return
+        if asked is not None and not begun and self._strange < STRANGE:
+            self._learn(data)
+        self._tell()
 
     def resume_writing(self) -> None:
         """A long request is on its way: the model's silence begins when it has it."""
@@ -190,7 +205,9 @@ class UpstreamConnection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self._answer is not None:
             raise UpstreamBroken(_NOT_HTTP)  # a second answer to one request
+        self._begun = True
         self._fields = []
+        self._framed = self._bodiless
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._answer is not None:
@@ -198,7 +215,11 @@ class UpstreamConnection(asyncio.Protocol):
         fields = self._fields
         if len(name) + len(value) > _LONGEST_FIELD or len(fields) >= _MOST_FIELDS:
             raise UpstreamBroken(_NOT_HTTP)
-        fields.append((name.lower().decode("latin-1"), value.decode("latin-1")))
+        field = name.lower().decode("latin-1")
+        if field == "content-length":
+            self._framed = True  # the parser sees to it that there is one, and that it is a number
+        else:
+            fields.append((field, value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         parser = self._parser
@@ -207,14 +228,13 @@ class UpstreamConnection(asyncio.Protocol):
         status = parser.get_status_code()
         self._interim = 100 <= status < 200
         if self._interim and status != 101:
+            self._strange = STRANGE  # one read may bring two heads
             return
         if not 200 <= status < 600 or parser.get_http_version() not in ("1.1", "1.0"):
             raise UpstreamBroken(_NOT_HTTP)
-        self._framed = self._bodiless or status in (204, 304)
+        self._framed = self._framed or status in (204, 304)
         for name, value in self._fields:
-            if name == "content-length":
-                self._framed = True  # the parser has seen to it that there is one, and that it is a number
-            elif name == "transfer-encoding":
+            if name == "transfer-encoding":
                 if value.strip().lower() != "chunked":
                     raise UpstreamBroken(_NOT_HTTP)
                 self._framed = True
@@ -224,6 +244,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._answer.whole = self._bodiless
 
     def on_message_complete(self) -> None:
+        self._begun = False
         if not self._interim and self._answer is not None:
             self._answer.finish()
 
@@ -241,6 +262,13 @@ class UpstreamConnection(asyncio.Protocol):
             self._paused = True
             self._transport.pause_reading()
         return True
+
+    def _learn(self, data: bytes) -> None:
+        """Whether what was parsed is an answer whose head may come again, and leaves the connection as it was."""
+        answer = self._answer
+        if answer is not None and answer.whole and self._keep:
+            self._strange += 1
+            self._familiar = familiar_answer(data, answer)
 
     def _tell(self) -> None:
         """Wake whoever waits, now that all that arrived together has been looked at."""
