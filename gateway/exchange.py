@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from dataclasses import dataclass
 
 from gateway.protocols import DEFAULT, Endpoint, Protocol
-from gateway.transport import Reply, Request
+from gateway.transport import Prepared, Reply, Request
 from holdpoint.model import Connection, Requester, State, Verdict
 from holdpoint.policy.document import Issuer
 
@@ -24,16 +23,12 @@ def new_request_id() -> str:
     return f"{_prefix}{next(_numbers):x}"
 
 
-@dataclass(slots=True)
 class Exchange:
     """The request, its reply, and who, where and what it is; filled in along the route.
 
     A waiting request keeps this and no more: no body and no query.
     """
 
-    request: Request
-    reply: Reply
-    id: str
     requester: Requester = NOBODY
     key: str = ""  # the digest of the caller's key, to see before the release that it is still valid; of a token: none
     issuer: Issuer | None = None  # who issued the caller's token, as the policy trusted it then
@@ -47,6 +42,12 @@ class Exchange:
     modified: bool = False
     grant: str = ""  # the standing approval by which it passes
     events: bool = False  # the reply has begun as a stream of events, so an error can be told in it
+    prepared: dict[bool, Prepared] | None = None  # what the model is sent behind this head, by ``stream``
+
+    def __init__(self, request: Request, reply: Reply, id: str) -> None:  # noqa: A002 - of the request
+        self.request = request
+        self.reply = reply
+        self.id = id
 
     def headers(self) -> list[tuple[str, str]]:
         """What every answer to this request carries."""

@@ -53,9 +53,16 @@ class Forwarder:
 
     def try_send(self, transfer: Transfer, asked: Asked) -> Call | None:
         """`Upstream.try_send` for ``transfer``."""
-        method, url, fields = self._question(transfer)
-        more = headers.passed_on(transfer.exchange.request)
-        return self._upstream.try_send(method, url, fields, transfer.job.body, asked, more=more)
+        exchange, body = transfer.exchange, transfer.job.body
+        known = exchange.prepared
+        prepared = known.get(exchange.stream) if known is not None else None
+        if prepared is None or not body:
+            method, url, fields = self._question(transfer)
+            more = headers.passed_on(exchange.request)
+            if known is None or not body:
+                return self._upstream.try_send(method, url, fields, body, asked, more=more)
+            prepared = known[exchange.stream] = self._upstream.prepare(method, url, fields, more=more)
+        return prepared.try_send(body, asked)
 
     def answered(self, transfer: Transfer) -> None:
         """The head of the answer is there: count how long it took."""

@@ -24,6 +24,14 @@ def arrived_body(exchange: Exchange, settings: Settings) -> bytes | None:
     return raw
 
 
+def known_body(exchange: Exchange, settings: Settings) -> bytes:
+    """`arrived_body` behind a head that has passed it before."""
+    raw = exchange.request.take_arrived()
+    if len(raw) > settings.max_body_bytes:
+        raise _too_large(settings)
+    return raw
+
+
 async def read_body(exchange: Exchange, settings: Settings) -> bytes | None:
     """The body as it was sent; None for an endpoint that has none.
 

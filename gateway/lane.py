@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec
+from typing import TypeVar
 
 from gateway.exchange import Exchange
 from gateway.forward import Forwarder
@@ -24,7 +24,7 @@ from gateway.transport import Answer, Call, ClientGone, UpstreamError
 from holdpoint.errors import StoreUnavailable
 from holdpoint.model import Evaluation, Outcome, Query
 
-P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Lane:
@@ -42,12 +42,12 @@ class Lane:
         self.journal.allowed(exchange, query, evaluation, passage.allowed)
 
 
-def _callback(method: Callable[Concatenate[Passage, P], None]) -> Callable[Concatenate[Passage, P], None]:
+def _callback(method: Callable[[Passage, T], None]) -> Callable[[Passage, T], None]:
     """Nobody is there to catch what a callback raises: the coroutine route does, and refuses."""
 
-    def called_back(passage: Passage, /, *found: P.args, **named: P.kwargs) -> None:
+    def called_back(passage: Passage, found: T) -> None:
         try:
-            method(passage, *found, **named)
+            method(passage, found)
         except Exception as error:  # noqa: BLE001 - the outermost handler of what is called back
             passage.give_up(error)
 

@@ -170,6 +170,13 @@ class Call(Protocol):
         """Nobody waits for the answer any more: close the connection, and call nobody back."""
 
 
+class Prepared(Protocol):
+    """A request but for its body."""
+
+    def try_send(self, body: bytes, asked: Asked) -> Call | None:
+        """As `Upstream.try_send`."""
+
+
 class Upstream(Protocol):
     """The client side.
 
@@ -187,6 +194,9 @@ class Upstream(Protocol):
         Raises:
             UpstreamUnreachable: a header cannot be sent; nothing was.
         """
+
+    def prepare(self, method: str, url: str, headers: Headers, *, more: Headers = ()) -> Prepared:
+        """What `try_send` does before it knows the body, for requests that have all the rest in common. Raises as it does."""
 
     async def send(
         self, method: str, url: str, headers: Headers, body: bytes, *, fresh: bool, more: Headers = ()

@@ -22,6 +22,23 @@ _MOST_STARTS = 1_000
 _KEEP_S = 4.0  # below the five seconds after which uvicorn, and with it most model servers, closes an idle connection
 
 
+class Prepared:
+    """See `gateway.transport.Prepared`."""
+
+    __slots__ = ("_bodiless", "_pool", "_start")
+
+    def __init__(self, pool: Pool, start: bytes, *, bodiless: bool) -> None:
+        self._pool = pool
+        self._start = start
+        self._bodiless = bodiless
+
+    def try_send(self, body: bytes, asked: Asked) -> UpstreamConnection | None:
+        connection = self._pool.take_kept()
+        if connection is not None:
+            connection.begin(_with_length(self._start, body), body, asked, bodiless=self._bodiless)
+        return connection
+
+
 class HttpUpstream:
     """See `gateway.transport.Upstream`."""
 
@@ -52,12 +69,11 @@ class HttpUpstream:
     def try_send(
         self, method: str, url: str, headers: Headers, body: bytes, asked: Asked, *, more: Headers = ()
     ) -> UpstreamConnection | None:
+        return self.prepare(method, url, headers, more=more).try_send(body, asked)
+
+    def prepare(self, method: str, url: str, headers: Headers, *, more: Headers = ()) -> Prepared:
         pool, start = self._start(method, url, headers)
-        head = _head(start, more, body, last=False)  # first: it may raise, and a connection that was taken is lost
-        connection = pool.take_kept()
-        if connection is not None:
-            connection.begin(head, body, asked, bodiless=method == "HEAD")
-        return connection
+        return Prepared(pool, start + _lines(more), bodiless=method == "HEAD")
 
     async def aclose(self) -> None:
         for pool in self._pools.values():
@@ -106,6 +122,8 @@ class HttpUpstream:
 
 def _lines(headers: Headers) -> bytes:
     """Headers as they are sent. Raises `UpstreamUnreachable` when one of them would be more than one line."""
+    if not headers:
+        return b""
     lines = [f"{name}: {value}" for name, value in headers]
     if not "".join(lines).isprintable():
         raise UpstreamUnreachable("the connection's credential cannot be sent as a header")
@@ -114,8 +132,11 @@ def _lines(headers: Headers) -> bytes:
 
 def _head(start: bytes, more: Headers, body: bytes, *, last: bool) -> bytes:
     """The head of a request; ``last`` closes the connection behind it."""
-    if more:
-        start += _lines(more)
+    start += _lines(more)
     if last:
         start += b"connection: close\r\n"
+    return _with_length(start, body)
+
+
+def _with_length(start: bytes, body: bytes) -> bytes:
     return b"%bcontent-length: %d\r\n\r\n" % (start, len(body)) if body else start + b"\r\n"

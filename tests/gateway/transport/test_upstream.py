@@ -320,7 +320,7 @@ async def test_who_does_not_read_stops_the_model_and_does_not_call_it_silent(mod
         await wait_until(lambda: loop.time() > until, "longer than a silence may last has passed")
         stuck = sent
         assert stuck < 20_000_000, "what the sockets buffer, and no more"
-        assert answer._unread < 400_000
+        assert answer.unread < 400_000
         stop = True
         found = 0
         while not answer.ended:
