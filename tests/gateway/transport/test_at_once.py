@@ -89,7 +89,8 @@ async def test_it_is_not_idle_meanwhile() -> None:
         assert (status, headers["connection"]) == (200, "close")
 
 
-async def test_who_leaves_meanwhile_is_not_served() -> None:
+async def test_who_leaves_meanwhile_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.transport.client_connection._SOON_S", 60)  # not over before the client has left
     async with connected() as here:
         here.connection.data_received(head(60))
         timer = here.connection._soon

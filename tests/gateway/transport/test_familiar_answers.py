@@ -104,6 +104,13 @@ async def test_what_comes_instead_is_read_as_on_a_new_connection(raw: bytes, mod
     assert await sockets(model) == kept
 
 
+async def test_a_body_for_who_asked_for_none_is_nobodys(model: Model) -> None:
+    async with warm(model, KNOWN, KNOWN) as client:
+        assert (await ask(client, model.url, method="HEAD"))[2] == b""
+        assert (await ask(client, model.url))[2] == b"known"
+    assert await sockets(model) == 2
+
+
 async def test_in_two_reads_it_is_parsed(model: Model) -> None:
     async def behave(received: Received) -> None:
         raw = KNOWN if len(model.received) == 1 else http(b"in two")
