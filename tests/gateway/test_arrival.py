@@ -19,7 +19,7 @@ from tests.gateway.model import Model, running_model
 from tests.gateway.raw import RawClient, raw_client
 from tests.gateway.standing import make_pause, until_live
 from tests.gateway.test_keys import make_key
-from tests.gateway.world import CLEAN, POLICY, World
+from tests.gateway.world import CLEAN, POLICY, World, running_world
 from tests.support.waiting import wait_until
 
 BODY = json.dumps({"model": "demo", "messages": [{"role": "user", "content": CLEAN}]}).encode()
@@ -146,10 +146,9 @@ async def test_what_is_known_of_one_caller_is_nothing_to_another(world: World, m
     assert len(set(who)) == 2
 
 
-async def test_a_body_behind_a_head_that_is_known_may_be_too_large(world: World) -> None:
-    async with known(world) as caller:
-        large = BODY.replace(b"weather", b"w" * (world.settings.max_body_bytes + 1))
-        assert (await caller.ask(large))[0] == 413
+async def test_a_body_behind_a_head_that_is_known_may_be_too_large(redis_url: str, model: Model) -> None:
+    async with running_world(redis_url, model.url, max_body_bytes=2_000) as world, known(world) as caller:
+        assert (await caller.ask(BODY.replace(b"weather", b"w" * 2_000)))[0] == 413
 
 
 async def test_a_stream_is_asked_for_as_one_behind_the_same_head(world: World, model: Model) -> None:
