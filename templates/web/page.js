@@ -4,6 +4,7 @@
 (() => {
   const body = document.body;
   const skew = Number(body.dataset.now || Date.now()) - Date.now(); // the server's clock against ours
+  for (const region of document.querySelectorAll("[data-live]")) region.dataset.drawn = region.innerHTML;
 
   // Times -----------------------------------------------------------------------------------------------------------
   const left = (ms) => {
@@ -42,26 +43,43 @@
     liveWord.textContent = word;
   };
 
+  // What somebody has typed or opened stays, when a form about the same thing is drawn in the old one's place.
+  const about = (form) => [...form.querySelectorAll("input[type=hidden]")]
+    .filter((field) => field.name !== "also").map((field) => `${field.name}=${field.value}`).join();
+  const keep = (old, fresh) => {
+    const opened = fresh.querySelectorAll("details");
+    old.querySelectorAll("details").forEach((details, at) => { if (opened[at]) opened[at].open = details.open; });
+    for (const field of old.querySelectorAll("textarea[id], input[id], select[id]")) {
+      const next = fresh.querySelector(`#${CSS.escape(field.id)}`);
+      if (next && about(next.form) === about(field.form)) next.value = field.value;
+    }
+  };
+  const focusAgain = (focused, again) => {
+    again.focus({ preventScroll: true });
+    if (focused.selectionStart != null && again.value === focused.value) again.setSelectionRange(focused.selectionStart, focused.selectionEnd);
+  };
+
   // A region with a data-key holds forms: it is replaced only when what they are about has changed, never while the
   // same decision is still to be made and somebody may be typing.
   const replace = (fresh) => {
-    let changed = false;
+    let gone = false;
     for (const region of document.querySelectorAll("[data-live]")) {
       const next = fresh.getElementById(region.id);
-      if (!next) continue;
+      gone ||= region.querySelector("form") && !(next && next.querySelector("form"));
+      if (!next) { region.remove(); continue; }
       const same = region.dataset.key === undefined
         ? region.dataset.drawn === next.innerHTML
         : region.dataset.key === next.dataset.key;
       if (same) continue;
-      changed ||= region.dataset.key !== undefined;
       const drawn = next.innerHTML;
       const focused = region.contains(document.activeElement) ? document.activeElement : null;
       const again = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.getAttribute("href") && `a[href="${CSS.escape(focused.getAttribute("href"))}"]`);
       const said = region.dataset.announce;
       const adopted = document.importNode(next, true);
       adopted.dataset.drawn = drawn;
+      keep(region, adopted);
       region.replaceWith(adopted);
-      if (again) (adopted.querySelector(again) || document.getElementById("main")).focus({ preventScroll: true });
+      if (again) focusAgain(focused, adopted.querySelector(again) || document.getElementById("main"));
       if (adopted.dataset.announce && adopted.dataset.announce !== said) announce.textContent = adopted.dataset.announce;
     }
     if (fresh.title) document.title = fresh.title;
@@ -69,11 +87,21 @@
     if (jump && !fresh.querySelector(".jump")) jump.remove();
     // What was said about a form stays for as long as that form does.
     const notice = document.getElementById("notice");
-    if (notice && changed) notice.remove();
+    if (notice && gone) notice.remove();
     refreshTimes();
     watchEditor();
   };
 
+  // A click is a press and a release of the same element, so none is replaced in between.
+  let released = Promise.resolve();
+  addEventListener("pointerdown", () => {
+    released = new Promise((done) => {
+      for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(done), { once: true, capture: true });
+      setTimeout(done, 10_000); // where the end of it is not told
+    });
+  }, true);
+
+  const askAnew = () => location.replace(location.pathname + location.search); // never what a form had sent
   let busy = false;
   let again = false;
   const refresh = async () => {
@@ -81,13 +109,18 @@
     busy = true;
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
-      if (answer.redirected) { location.reload(); return; } // signed out
+      if (answer.redirected) { askAnew(); return; } // signed out
+      if (answer.status >= 500) throw new Error(answer.statusText);
       if (answer.ok) {
-        replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
+        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+        await released;
+        replace(fresh);
         show("Live", false);
       }
     } catch {
       show("Reconnecting…", true);
+      // When the stream comes back, it is asked anyway; one that never went away says nothing of this.
+      if (source && source.readyState === EventSource.OPEN) setTimeout(refresh, 2000);
     } finally {
       busy = false;
       if (again) { again = false; setTimeout(refresh, 200); }
@@ -111,7 +144,6 @@
   document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
   addEventListener("pagehide", disconnect);
   addEventListener("pageshow", connect);
-  for (const region of document.querySelectorAll("[data-live]")) region.dataset.drawn = region.innerHTML;
   connect();
 
   // The diff while typing -------------------------------------------------------------------------------------------

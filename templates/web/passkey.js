@@ -45,6 +45,8 @@
   enable();
   new MutationObserver(enable).observe(document.body, { childList: true, subtree: true });
 
+  const askAnew = () => location.replace(location.pathname + location.search); // never what a form had sent
+
   // Live updates draw the button anew, so the document listens.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest && event.target.closest("form[data-passkey] button");
@@ -61,9 +63,9 @@
     say("");
     try {
       const answer = await fetch(challenge, { method: "POST", body: new URLSearchParams(new FormData(form())) });
-      if (!answer.ok || answer.redirected) { location.reload(); return; }
+      if (!answer.ok || answer.redirected) { askAnew(); return; }
       const { made, response } = await (kind === "get" ? get : create)(await answer.json());
-      if (!form()) { location.reload(); return; }
+      if (!form()) { askAnew(); return; }
       form().elements.credential.value = JSON.stringify({ id: made.id, rawId: text(made.rawId), type: made.type, response, clientExtensionResults: {} });
       form().requestSubmit();
     } catch (error) {

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Route, expect
 
 from bot.app import running_bot
-from holdpoint.model import DecisionKind, Hold, PartRole, Requirement, State
+from holdpoint.model import DecisionKind, Edit, Hold, PartRole, Question, Requirement, State
 from tests.bot.world import Site, conversation, settings_for
 from tests.support.builders import OUTCOME
+from tests.support.waiting import wait_until
 
 SAM, KIM, LENA = (f"{name}@example.com" for name in ("sam", "kim", "lena"))
 
@@ -59,7 +62,7 @@ async def test_a_hold_appears_live_and_is_approved(site: Site, person: Person) -
     await expect(person.page.get_by_text("Nothing waits for you.")).to_be_visible()
     hold = await site.world.hold()
     row = person.page.locator(f'[data-hold="{hold.id}"]')
-    await expect(row).to_be_visible(timeout=2000)
+    await expect(row).to_be_visible()
     await row.click()
     await person.page.get_by_role("button", name="Approve", exact=True).click()
     await expect(person.page.locator("#decision")).to_contain_text("Approved by Sam from the web")
@@ -105,10 +108,11 @@ async def test_a_decision_made_elsewhere_shows_and_the_buttons_vanish(
     await kim.sign_in(KIM, "/review")
     await expect(kim.page.locator(f'[data-hold="{hold.id}"]')).to_be_visible()
     await site.decide(hold, "reject", by=KIM)
-    await expect(person.page.locator("#decision")).to_contain_text("Rejected by Kim through the API", timeout=2000)
+    await expect(person.page.locator("#decision")).to_contain_text("Rejected by Kim through the API")
     await expect(person.page.get_by_role("button", name="Approve")).to_have_count(0)
+    await expect(person.page.locator("#claim")).to_have_count(0)
     await expect(person.page.locator("#announce")).to_contain_text("Rejected by Kim")
-    await expect(kim.page.get_by_text("Nothing waits for you.")).to_be_visible(timeout=2000)
+    await expect(kim.page.get_by_text("Nothing waits for you.")).to_be_visible()
     assert kim.complaints == []
     await kim.context.close()
 
@@ -120,21 +124,87 @@ async def test_the_outcome_follows(site: Site, person: Person) -> None:
     store = site.world.store
     released = await store.holds.release(hold.id, gateway="gateway#1")
     await store.holds.close(released, state=State.COMPLETED, outcome=OUTCOME, response=None)
-    await expect(person.page.locator("#summary")).to_contain_text("Answered with 200", timeout=2000)
+    await expect(person.page.locator("#summary")).to_contain_text("Answered with 200")
     await expect(person.page.locator(".pill")).to_have_text("completed")
 
 
 async def test_typing_is_not_lost_when_the_page_updates(site: Site, person: Person) -> None:
-
     requirements = (Requirement("security", 1), Requirement("legal", 1))
     hold = await site.world.hold_draft(conversation((PartRole.USER, "the password"), requirements=requirements))
     await person.sign_in(SAM, f"/review/{hold.id}")
     await person.page.locator("#edit").click()
     await person.page.locator("#edit-1").fill("half a sen")
     await site.decide(hold, by=LENA)
-    await expect(person.page.locator("#decision")).to_contain_text("1 of 1 from legal: Lena", timeout=2000)
+    await expect(person.page.locator("#decision")).to_contain_text("1 of 1 from legal: Lena")
     await expect(person.page.locator("#edit-1")).to_have_value("half a sen")
     await expect(person.page.locator("#edit-1")).to_be_focused()
+
+
+async def test_what_is_typed_into_a_form_that_is_drawn_anew_stays_while_it_is_about_the_same(
+    site: Site, person: Person
+) -> None:
+    requirements = (Requirement("security", 2), Requirement("legal", 1))
+    hold = await site.world.hold_draft(conversation((PartRole.USER, "the password"), requirements=requirements))
+    await person.sign_in(SAM, f"/review/{hold.id}")
+    page, decision = person.page, person.page.locator("#decision")
+    await page.locator("#edit").click()
+    await page.locator("#edit-1").fill("half an ed")
+    await page.locator("#ask-open").click()
+    await page.locator("#question").fill("half a quest")
+    await page.locator("#reject").click()
+    await page.locator("#reason").fill("half a reas")
+    await page.locator("#reason").evaluate("field => field.setSelectionRange(2, 4)")
+    asked = Question("q1", LENA, "Lena", "Why?", site.world.clock())
+    await site.world.store.talk.ask(await site.world.store.holds.get(hold.id), asked, pauses=False)
+    await site.decide(hold, by=LENA)
+    await expect(decision).to_contain_text("1 of 1 from legal: Lena")
+    await expect(page.locator("#reason")).to_have_value("half a reas")
+    await expect(page.locator("#reason")).to_be_focused()
+    assert await page.locator("#reason").evaluate("field => [field.selectionStart, field.selectionEnd]") == [2, 4]
+    await expect(page.locator("#talk")).to_contain_text("Why?")
+    await expect(page.locator("#question")).to_have_value("half a quest")
+    await expect(page.locator("#question")).to_be_visible()
+    # An edit is of one text: it is not carried into another one.
+    by_kim = Edit("messages/0/content", "another password")
+    kim, now = await site.world.who(KIM), await site.world.store.holds.get(hold.id)
+    await site.world.decider.decide(hold.id, kim, DecisionKind.APPROVE, digest=now.digest, edits=(by_kim,))
+    await expect(page.locator("#edit-1")).to_have_value("another password")
+
+
+async def test_a_click_counts_though_the_page_is_drawn_anew_between_press_and_release(
+    site: Site, person: Person
+) -> None:
+    hold = await site.world.hold()
+    await person.sign_in(SAM)
+    row = person.page.locator(f'[data-hold="{hold.id}"]')
+    await row.hover()
+    async with person.page.expect_response("**/review") as answered:
+        await person.page.mouse.down()
+        await site.world.hold("another password")
+    await (await answered.value).finished()
+    await person.page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
+    await person.page.mouse.up()
+    await person.page.wait_for_url(f"**/review/{hold.id}")
+
+
+async def test_a_page_that_could_not_be_had_is_asked_for_again(site: Site, browser: Browser) -> None:
+    hold = await site.world.hold()
+    person = await new_person(site, browser)
+    await person.sign_in(SAM, f"/review/{hold.id}")
+    refused: list[str] = []
+
+    async def refuse(route: Route) -> None:
+        refused.append(route.request.url)
+        await route.fulfill(status=503)
+
+    await person.page.route(f"**/review/{hold.id}", refuse)
+    await site.decide(hold)
+    await expect(person.page.locator("#live-word")).to_have_text("Reconnecting…")
+    await wait_until(lambda: len(refused) > 4, "it is asked again and again, though nothing else happens", seconds=20)
+    await person.page.unroute(f"**/review/{hold.id}")
+    await expect(person.page.locator("#decision")).to_contain_text("Approved by Sam")
+    await expect(person.page.locator("#live-word")).to_have_text("Live")
+    await person.context.close()
 
 
 @pytest.mark.promise(7)
@@ -251,7 +321,7 @@ async def test_a_page_survives_a_restart_of_the_bot(
     await expect(person.page.locator("#live-word")).to_have_text("Reconnecting…")
     hold = await site.world.hold()
     async with running_bot(settings.model_copy(update={"bot_port": int(url.rpartition(":")[2])})):
-        await expect(person.page.locator(f'[data-hold="{hold.id}"]')).to_be_visible(timeout=8000)
+        await expect(person.page.locator(f'[data-hold="{hold.id}"]')).to_be_visible()
         await expect(person.page.locator("#live-word")).to_have_text("Live")
         await person.context.close()
 
@@ -261,14 +331,27 @@ async def test_who_is_too_late_is_told_on_the_page(site: Site, browser: Browser)
     hold = await site.world.hold()
     slow = await new_person(site, browser)
     await slow.sign_in(SAM, f"/review/{hold.id}")
-    await slow.page.route("**/review/events**", lambda route: route.abort())
+    hears = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await hears.wait()
+        with contextlib.suppress(Error):  # of the page before
+            await route.continue_()
+
+    await slow.page.route("**/review/events**", late)
     await slow.page.reload()  # a page that hears of nothing
     kim = await site.world.who(KIM)
     await site.world.decider.decide(hold.id, kim, DecisionKind.APPROVE, digest=hold.digest)
-    await slow.page.unroute("**/review/events**")
     await slow.page.locator("#approve").click()
+    said = "Already approved by Kim (kim@example.com)"
+    await expect(slow.page.locator("#notice")).to_contain_text(said)
+    hears.set()
     await expect(slow.page.locator("#live-word")).to_have_text("Live")  # drawn anew, and the word stays
-    await expect(slow.page.locator("#notice")).to_contain_text("Already approved by Kim (kim@example.com)")
+    await expect(slow.page.locator("#notice")).to_contain_text(said)
+    released = await site.world.store.holds.release(hold.id, gateway="gateway#1")
+    await site.world.store.holds.close(released, state=State.COMPLETED, outcome=OUTCOME, response=None)
+    await expect(slow.page.locator("#summary")).to_contain_text("Answered with 200")
+    await expect(slow.page.locator("#notice")).to_contain_text(said)
     await slow.context.close()
 
 

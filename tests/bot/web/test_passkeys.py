@@ -287,6 +287,13 @@ async def test_another_persons_passkey_confirms_nothing(site: Site, people: Make
     await expect(sam.page.locator(".justification")).to_contain_text("It is urgent")  # a live update leaves the word
     await expect(sam.page.locator("#notice")).to_contain_text("not one of yours")
     assert (await state_of(site, hold)).decisions == ()
+    # Where there is nothing to sign any more the page is asked for again, and what it had sent is not sent again.
+    (his,) = await site.world.store.passkeys.all(SAM)
+    await site.world.store.passkeys.remove(SAM, his.id)
+    await sam.page.unroute("**/challenge")
+    await sam.use_passkey()
+    await expect(sam.page.locator("#confirm-passkey")).to_have_count(0)
+    await expect(sam.page.locator("#notice")).to_have_count(0)
     # Nor can it be added as one of Sam's.
     known = replace(hers, principal=SAM)
     with pytest.raises(Conflict, match="known already"):
