@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,7 +17,6 @@ from tests.bot.slack.test_threads import called, known, says, settled
 from tests.support.waiting import wait_until
 
 SAM = Requester("sam@example.com", frozenset({"security"}), name="Sam")
-NEVER = '{days: mon, from: "00:00", to: "00:01", zone: Pacific/Kiritimati}'  # but for one minute of a week
 HELD = ReviewTerms(mentions=frozenset({Mention.HELD}))
 
 
@@ -100,7 +100,9 @@ async def test_where_nobody_is_there_everybody_is_called_and_the_card_says_so(ht
 
 
 async def test_a_user_group_outside_its_hours_is_left_alone_while_others_are_there(http: World) -> None:
-    policy = POLICY.replace("{slack_usergroup: S0ONCALL}", f"{{slack_usergroup: S0ONCALL, hours: {NEVER}}}")
+    day = f"{datetime.now(UTC) + timedelta(days=3):%a}".lower()  # neither today nor tomorrow
+    hours = f'{{days: {day}, from: "08:00", to: "16:00", zone: UTC}}'
+    policy = POLICY.replace("{slack_usergroup: S0ONCALL}", f"{{slack_usergroup: S0ONCALL, hours: {hours}}}")
     await http.store.config.push_policy(policy, expect=1, by="test")
     await http.live.catch_up()
     need = Requirement("oncall", 1, ("security",))
