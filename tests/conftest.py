@@ -47,7 +47,7 @@ class MovingClock:
 
 @pytest.fixture(scope="session")
 def shared_redis() -> Iterator[RedisServer]:
-    server = RedisServer(fsync="everysec")
+    server = RedisServer(fsync="no")  # nobody kills the machine, and a disk that others keep busy delays every write
     yield server
     server.close()
 

@@ -153,7 +153,7 @@ async def test_sigterm_ends_the_process_in_order(redis_url: str) -> None:
         sys.executable, "-c", program, env=environment, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
-    async with within(20):
+    async with within(60):
         while b"gateway listens" not in await process.stderr.readline():
             assert process.returncode is None
         process.send_signal(signal.SIGTERM)

@@ -335,7 +335,7 @@ async def test_a_client_that_leaves_leaves_a_hold_that_waits_for_it(world: World
 
 
 async def test_an_sdk_that_times_out_and_retries_comes_back_to_its_hold(world: World, model: Model) -> None:
-    async with sdk(world, timeout=0.4, max_retries=2) as client:
+    async with sdk(world, timeout=0.4, max_retries=9) as client:
         asking = asyncio.ensure_future(client.chat.completions.create(model="demo", messages=MESSAGES))
         (hold,) = await world.held()
 

@@ -89,10 +89,11 @@ async def spent_before(redis_url: str, seconds: float, amount: int, most: int, w
 
 async def test_so_many_pass_and_the_next_is_refused_as_the_provider_would(redis_url: str, model: Model) -> None:
     async with limited(redis_url, model, "id: a, requests_per_minute: 3") as world:
+        begun_ms = now_ms()
         assert await statuses(world, 3) == [200] * 3
         async with world.chat(CLEAN) as answer:
             assert answer.status == 429
-            assert 59 <= int(answer.headers["retry-after"]) <= 61
+            assert 59 - (now_ms() - begun_ms) / 1000 <= int(answer.headers["retry-after"]) <= 61
             assert "x-should-retry" not in answer.headers
             error = (await answer.json())["error"]
         assert (error["type"], error["code"]) == ("rate_limit_error", "rate_limited")
@@ -111,14 +112,14 @@ def test_seconds_are_rounded_up(wait_ms: int, seconds: int) -> None:
 
 
 async def test_it_passes_when_it_was_told_to(redis_url: str, model: Model) -> None:
-    """A minute of which all but a second is over. `tests/holdpoint/store/test_limits.py` does it to the millisecond."""
+    """A minute of which nearly all is over. `tests/holdpoint/store/test_limits.py` does it to the millisecond."""
     async with limited(redis_url, model, "id: a, requests_per_minute: 2") as world:
-        await spent_before(redis_url, 58.5, 2, 2)
+        await spent_before(redis_url, 55, 2, 2)
         loop = asyncio.get_running_loop()
         async with world.chat(CLEAN) as answer:
             assert answer.status == 429
             after, told = int(answer.headers["retry-after"]), loop.time()
-        assert after in (1, 2, 3)
+        assert 1 <= after <= 6
 
         async def passes() -> bool:
             return await status(world) == 200
@@ -132,7 +133,7 @@ async def test_a_clients_library_waits_and_succeeds(redis_url: str, model: Model
         limited(redis_url, model, "id: a, requests_per_minute: 2") as world,
         openai.AsyncOpenAI(base_url=world.base, api_key=world.key, max_retries=2) as client,
     ):
-        await spent_before(redis_url, 58.5, 2, 2)
+        await spent_before(redis_url, 55, 2, 2)
         answer = await client.chat.completions.create(model="demo", messages=[{"role": "user", "content": CLEAN}])
         assert answer.choices[0].message.content == "fine"
         assert len(model.received) == 1

@@ -49,7 +49,7 @@ class RedisServer:
              "--appendfsync", self.fsync, "--save", "", "--databases", "64", "--maxmemory-policy", "noeviction"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 with redis.Redis(unix_socket_path=str(self.socket)) as client:

@@ -34,7 +34,8 @@ _BASE, _START = now_ms(), time.monotonic_ns() // 1_000_000
 
 
 async def ask(world: World, prompt: str | None = None) -> Hold:
-    return await world.hold(prompt, requester=CLIENT, risk=Risk.MEDIUM)
+    """Its deadline is ten minutes of this machine away: whatever it does meanwhile, none passes."""
+    return await world.hold(prompt, requester=CLIENT, risk=Risk.MEDIUM, timeout_ms=FASTER * 600_000)
 
 
 def shown(channel: Channel) -> dict[str, list[Message]]:

@@ -82,7 +82,7 @@ class FakeMailServer:
             self, hostname="127.0.0.1", port=self.port, tls_context=None if implicit_tls else tls,
             ssl_context=tls if implicit_tls else None, auth_require_tls=True,
             authenticator=self._authenticate if self.users else None, auth_required=bool(self.users),
-            enable_SMTPUTF8=False,
+            enable_SMTPUTF8=False, ready_timeout=60,
         )  # fmt: skip
 
     def start(self) -> FakeMailServer:

@@ -290,7 +290,7 @@ async def test_silence(begun: bytes, model: Model) -> None:
         received.writer.write(begun)
         await received.gone.wait()
 
-    async with upstream(read_timeout_s=0.1) as client:
+    async with upstream(read_timeout_s=0.5) as client:
         await ask(client, model.url)
         model.behave = behave
         with pytest.raises(UpstreamSilent):
@@ -314,9 +314,9 @@ async def test_who_does_not_read_stops_the_model_and_does_not_call_it_silent(mod
 
     model.behave = flood
     loop = asyncio.get_running_loop()
-    async with upstream(read_timeout_s=0.2) as client:
+    async with upstream(read_timeout_s=0.5) as client:
         answer = await client.send("POST", model.url, [], b"{}", fresh=False)
-        until = loop.time() + 0.5
+        until = loop.time() + 0.8
         await wait_until(lambda: loop.time() > until, "longer than a silence may last has passed")
         stuck = sent
         assert stuck < 20_000_000, "what the sockets buffer, and no more"

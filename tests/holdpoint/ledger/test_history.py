@@ -262,7 +262,7 @@ def test_the_database_itself_ends_what_takes_too_long(ledger: Ledger, ledger_url
     began = time.monotonic()
     with pytest.raises(LedgerError, match=r"did not answer within 0\.2 s"):
         list(ledger.rows(endless, within_s=0.2))  # type: ignore[arg-type]  # any statement will do
-    assert time.monotonic() - began < 2  # it would take ten seconds and more
+    assert time.monotonic() - began < 8  # it would take ten seconds and more
     assert ledger.head().seq == 0  # the connection is as before
 
 

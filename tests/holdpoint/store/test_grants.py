@@ -148,7 +148,7 @@ async def test_what_is_long_over_leaves_the_list_and_redis(store: Store, clock: 
     await store.grants.make(make_grant(clock, id="g2", expires_ms=clock() + DAY_MS))
     await use(store, "r1")
     ttl = await store._client.command("PTTL", "hp:{p00}:grant:g1:uses")
-    assert ttl == pytest.approx(3_600_000 + 7 * DAY_MS, abs=5_000)
+    assert ttl == pytest.approx(3_600_000 + 7 * DAY_MS, abs=20_000)
     await store.grants.revoke("g2", by="sam@example.com")
     clock.forward(seconds=7 * 86_400 + 3_600)
     await store.grants.prune()

@@ -222,8 +222,8 @@ async def test_nothing_stays_for_good(store: Store, redis_url: str) -> None:
         names = list(client.scan_iter())
         assert len(names) == 2
         ttls = {name.split(b":")[2]: client.pttl(name) for name in names}
-    assert ttls[b"window"] == pytest.approx(LASTS_MS, abs=2_000)
-    assert ttls[b"limited"] == pytest.approx(86_400_000, abs=2_000)
+    assert ttls[b"window"] == pytest.approx(LASTS_MS, abs=20_000)
+    assert ttls[b"limited"] == pytest.approx(86_400_000, abs=20_000)
 
 
 async def test_a_window_does_not_grow(store: Store, clock: MovingClock, redis_url: str) -> None:
