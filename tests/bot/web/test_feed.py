@@ -22,6 +22,10 @@ class Page:
         self.changes = self.beats = 0
         self.task = tasks.start("page", self._listen(feed, hold_id))
 
+    async def leave(self) -> None:
+        self.task.cancel()
+        await asyncio.wait({self.task})
+
     async def _listen(self, feed: Feed, hold_id: str | None) -> None:
         async for changed in feed.changes(hold_id, beat_s=0.05):
             self.changes += changed
@@ -37,13 +41,28 @@ async def tasks() -> AsyncIterator[Tasks]:
 
 @pytest.fixture
 async def feed(store: Store, tasks: Tasks) -> Feed:
+    """One that has looked where the outbox ends: then it tells every page to look again."""
     made = Feed(store)
+    page = Page(made, tasks)
+    await wait_until(lambda: len(made) == 1, "the page listens")
     tasks.start("feed", made.run())
+    await wait_until(lambda: page.changes, "it was told to look again")
+    await page.leave()
     return made
 
 
 async def hold(store: Store) -> str:
     return (await store.holds.hold(make_draft(), gateway="g#1", idempotency_key=None)).id
+
+
+async def known_hold(feed: Feed, store: Store, tasks: Tasks) -> str:
+    """One of which pages were told."""
+    page = Page(feed, tasks)
+    await wait_until(lambda: page.beats, "it listens")
+    made = await hold(store)
+    await wait_until(lambda: page.changes, "it heard")
+    await page.leave()
+    return made
 
 
 async def settled(page: Page) -> int:
@@ -61,7 +80,7 @@ async def test_every_page_hears_of_a_change(feed: Feed, store: Store, tasks: Tas
 
 
 async def test_a_page_of_one_hold_hears_of_that_one_only(feed: Feed, store: Store, tasks: Tasks) -> None:
-    mine = await hold(store)
+    mine = await known_hold(feed, store, tasks)
     page, other = Page(feed, tasks, mine), Page(feed, tasks, "another")
     before, other_before = await settled(page), await settled(other)
     await store.holds.cancel(await store.holds.get(mine), by="x", reason="y")
@@ -70,7 +89,7 @@ async def test_a_page_of_one_hold_hears_of_that_one_only(feed: Feed, store: Stor
 
 
 async def test_that_a_page_was_shown_wakes_nobody(feed: Feed, store: Store, tasks: Tasks) -> None:
-    mine = await hold(store)
+    mine = await known_hold(feed, store, tasks)
     pages = [Page(feed, tasks, mine), Page(feed, tasks)]
     before = [await settled(page) for page in pages]
     await store.outbox.append([card_shown(hold=mine, rev=1, target="web:x", digest="d", view="v", at_ms=1)])
@@ -112,8 +131,7 @@ async def test_a_page_that_leaves_is_forgotten(feed: Feed, tasks: Tasks) -> None
     page = Page(feed, tasks)
     await settled(page)
     assert len(feed) == 1
-    page.task.cancel()
-    await asyncio.wait({page.task})
+    await page.leave()
     assert len(feed) == 0
 
 

@@ -38,7 +38,8 @@ async def test_the_numbers_of_the_ledger(site: Site) -> None:
     assert [(each["reviewer"], each["approved"], each["rejected"]) for each in found["reviewers"]] == [
         ("sam@example.com", 1, 1)
     ]
-    assert [len(found["by_day"]), found["by_day"][-1]["held"]] == [7, 2]
+    assert len(found["by_day"]) == 7
+    assert sum(day["held"] for day in found["by_day"][-2:]) == 2, "today, or it was just midnight"
     schema = {"$ref": "#/components/schemas/Stats", "components": OPENAPI["components"]}
     jsonschema.Draft202012Validator(schema).validate(found)
 
