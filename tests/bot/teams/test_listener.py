@@ -44,7 +44,7 @@ async def door(server: KeyServer, store: Store) -> AsyncIterator[Doorway]:
     await opened.stop()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second instead of four, where a test waits for the end of the time."""
     monkeypatch.setattr(intake, "ACT_WITHIN_S", 1.0)
@@ -163,6 +163,7 @@ async def test_who_cannot_be_told_is_asked_to_try_again(door: Doorway) -> None:
 
 
 @pytest.mark.promise(6)
+@pytest.mark.usefixtures("hurry")
 @pytest.mark.parametrize("sent", [execute(), dialog(), dialog("task/submit")], ids=lambda sent: str(sent["name"]))
 async def test_a_handler_that_takes_too_long_is_given_up_in_time(door: Doorway, sent: Activity) -> None:
     door.reached.on_click = door.reached.on_dialog = never
