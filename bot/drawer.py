@@ -175,11 +175,12 @@ class Drawer:
         if hold.state is not State.PENDING:
             is_news = hold.closed_ms is None or self._clock() - hold.closed_ms < NEWS_MS
             # Broken glass is for everybody to see, also where it was broken before the card could be posted.
-            loud = await self._routed(hold, snapshot) if any(done.glass for done in hold.decisions) else []
+            loud = await self.routed(hold, snapshot) if any(done.glass for done in hold.decisions) else []
             return [*loud, *dm] if is_news else []
-        return [*await self._routed(hold, snapshot), *dm]
+        return [*await self.routed(hold, snapshot), *dm]
 
-    async def _routed(self, hold: Hold, snapshot: Snapshot) -> list[str]:
+    async def routed(self, hold: Hold, snapshot: Snapshot) -> list[str]:
+        """Where a hold that waits has cards: the channels of its routes, for a person who is away their delegate's."""
         targets = channels_of(hold, snapshot, self.kind)
         if self._personal is None or not snapshot.absences:
             return targets

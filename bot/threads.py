@@ -15,11 +15,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.copies import STOP_S
-from bot.drawer import Drawer, channels_of
+from bot.drawer import Drawer
 from bot.happenings import Happening, calls, happenings
 from bot.platform import Call, Posted, Reply
 from holdpoint.clock import Clock
@@ -33,6 +33,7 @@ BATCH_S = 1.0
 RETRY_S = 1.0
 MOST_LINES = 8  # of one reply; more are summed up
 LATE_MS = 120_000  # after the end of a hold
+PATIENCE_S = 10.0  # for the card on which to call somebody, before they are called on another one
 _BATCH = 50  # holds that are looked at before anything is said
 
 _log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Narrator:
         self._drawer = drawer
         self._clock = clock
         self._waits_at: dict[str, frozenset[str]] = {}  # of what is late: the targets where it has to be said
+        self._awaits: dict[str, float] = {}  # a card on which to call is on its way: since when, by the loop's time
         self._due: set[str] = set()
         self._wake = asyncio.Event()
 
@@ -126,8 +128,10 @@ class Narrator:
         try:
             hold = await self._store.holds.get(hold_id)
         except NotFound:
+            self._awaits.pop(hold_id, None)
             return True
-        cards = await self._cards(hold)
+        places = await self._store.cards.all(hold.id)
+        cards = await self._cards(places)
         masks = self._live.snapshot.policy.masks
         done = True
         for target, (posted, place) in cards.items():
@@ -144,7 +148,10 @@ class Narrator:
                 continue
             await self._take(hold, target, due, sayings.setdefault(posted, _Saying(target)))
         for call in calls(hold):
-            if (where := self._where(hold, call, list(cards))) is not None:
+            where = await self._where(hold, call, places, list(cards))
+            if where is not None and where not in cards:
+                done = False
+            elif where is not None:
                 saying = sayings.setdefault(cards[where][0], _Saying(where))
                 # Not for each target: a call is made once on this platform, wherever the card stands.
                 name = f"{self._drawer.kind} {call.key}"
@@ -152,6 +159,8 @@ class Narrator:
                     saying.holds.add(hold.id)
                     saying.calls.append(call)
                     saying.taken.append((hold.id, name))
+        if done:
+            self._awaits.pop(hold.id, None)
         return done
 
     async def _take(self, hold: Hold, target: str, due: Sequence[Happening], saying: _Saying) -> None:
@@ -177,11 +186,11 @@ class Narrator:
             _log.warning("no reply: %s", error, extra={"target": saying.target})
         return True
 
-    async def _cards(self, hold: Hold) -> dict[str, tuple[Posted, CardPlace]]:
-        """The channels' cards that show the hold, its own or shared ones; not the requester's message."""
+    async def _cards(self, places: Mapping[str, CardPlace]) -> dict[str, tuple[Posted, CardPlace]]:
+        """The channels' cards that show a hold, its own or shared ones; not the requester's message."""
         found: dict[str, tuple[Posted, CardPlace]] = {}
         kind = self._drawer.kind
-        for target, place in (await self._store.cards.all(hold.id)).items():
+        for target, place in places.items():
             if not target.startswith(f"{kind}:") or target.startswith(f"{kind}:dm:"):
                 continue
             shared = await self._store.cards.get(place.bundle, target) if place.bundle else place
@@ -189,15 +198,26 @@ class Narrator:
                 found[target] = Posted(shared.channel, shared.message), place
         return found
 
-    def _where(self, hold: Hold, call: Call, targets: Sequence[str]) -> str | None:
-        """On which of the cards to call: who joins has channels of their own; else the first of the route."""
+    async def _where(self, hold: Hold, call: Call, places: Mapping[str, CardPlace], cards: Sequence[str]) -> str | None:
+        """On which card to call: who joins has channels of their own; else the first of the route.
+
+        It may be on its way, and is to be waited for then. None: there is none yet at all.
+        """
+        if not cards:
+            return None
         snapshot = self._live.snapshot
-        routed = [target for target in channels_of(hold, snapshot, self._drawer.kind) if target in targets]
+        routed = await self._drawer.routed(hold, snapshot)
         if call.reason is Mention.ESCALATION:
             routes = (*snapshot.policy.routes, *snapshot.routes)
             own = {channel for route in routes if route.group in call.groups for channel in route.channels}
             routed.sort(key=lambda target: target not in own)
-        return next(iter([*routed, *targets]), None)
+        comes = [target for target in routed if target in cards or self._is_coming(hold.id, places.get(target))]
+        return next(iter([*comes, *cards]))
+
+    def _is_coming(self, hold_id: str, place: CardPlace | None) -> bool:
+        now_s = asyncio.get_running_loop().time()
+        refused = place is not None and place.refused
+        return not refused and now_s - self._awaits.setdefault(hold_id, now_s) < PATIENCE_S
 
 
 def _batches(hold_ids: Sequence[str]) -> list[Sequence[str]]:

@@ -89,7 +89,7 @@ async def acknowledged(store: Store) -> None:
     async def done() -> bool:
         return await store.outbox.lag("events", group="cards:teams") == 0
 
-    await wait_until(done, "every event is acknowledged")
+    await wait_until(done, "every event is acknowledged", seconds=40)
 
 
 async def test_a_hold_is_shown_where_its_routes_lead(store: Store, start: Start) -> None:

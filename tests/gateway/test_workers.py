@@ -246,7 +246,7 @@ async def test_workers_share_a_unix_socket(
         await wait_until(answers, "the workers answer", seconds=60)
     finally:
         process.send_signal(signal.SIGTERM)
-        _, errors = await asyncio.to_thread(process.communicate, timeout=30)
+        _, errors = await asyncio.to_thread(process.communicate, timeout=60)
     assert process.returncode == 0, errors
     assert not path.exists()
 

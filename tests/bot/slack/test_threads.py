@@ -58,12 +58,13 @@ async def known(world: World, hold: Hold) -> None:
 
 
 async def settled(world: World) -> None:
-    """Whatever was due was said: something that happened later has been."""
+    """Whatever was due was said: something that happened later has been, on each of its cards."""
     later = await world.hold("later", requester=ROBOT)
-    card = await world.card(later)
+    cards = [await world.card(later, channel) for channel in (world.security, world.second)]
     await known(world, later)
     await world.store.talk.ask(later, Question("q1", "s", "Sam", "and now?", world.clock()), pauses=False)
-    await says(card, world, "and now?")
+    for card in cards:
+        await says(card, world, "and now?")
 
 
 async def test_what_happens_is_said_in_the_thread_of_every_card_and_not_in_the_dm(
@@ -169,6 +170,36 @@ async def test_an_escalation_calls_who_joins_in_their_own_channel(world: World) 
     await settled(world)
     assert called(world.leads) == [world.lee.id]
     assert called(world.security) == []
+
+
+async def test_an_escalation_waits_for_the_card_in_the_channel_of_who_joins(world: World) -> None:
+    hold = await world.hold()
+    await world.card(hold)
+    await known(world, hold)
+    gate = asyncio.Event()
+    world.slack.fault("chat.postMessage", Fault("gate", gate=gate), times=1)
+    before = len(world.slack.calls)
+    await world.store.holds.escalate(hold)
+    await wait_until(lambda: any(each.method == "chat.postMessage" for each in world.slack.calls[before:]), "it posts")
+    await settled(world)  # much later the new card is still on its way
+    assert called(world.security) == []
+    gate.set()
+    await says(await world.card(hold, world.leads), world, "You may decide on this, too")
+    assert called(world.leads) == [world.lee.id]
+
+
+async def test_an_escalation_does_not_wait_for_ever_for_a_card_that_does_not_come(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.threads.PATIENCE_S", 1.0)
+    hold = await world.hold()
+    card = await world.card(hold)
+    await known(world, hold)
+    gate = asyncio.Event()
+    world.slack.fault("chat.postMessage", Fault("gate", gate=gate), times=1)
+    await world.store.holds.escalate(hold)
+    await says(card, world, "You may decide on this, too")
+    gate.set()
 
 
 async def test_a_group_with_a_user_group_is_called_by_it(world: World) -> None:

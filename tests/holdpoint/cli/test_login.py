@@ -121,7 +121,7 @@ async def test_on_another_device(cli: Cli, provider: OpenId) -> None:
         await wait_until(lambda: len(provider.exchanged) > 1, "it has asked twice", seconds=60)
         assert process.poll() is None
         provider.approved.add("device-1")
-        out, err = await asyncio.to_thread(process.communicate, timeout=20)
+        out, err = await asyncio.to_thread(process.communicate, timeout=60)
     finally:
         process.kill()
         await asyncio.to_thread(process.wait)
@@ -188,7 +188,7 @@ async def test_only_the_right_answer_is_taken(cli: Cli, provider: OpenId, tmp_pa
             assert reader is not None
             async with browser.get(right) as answer:
                 assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-store")
-        out, err = await asyncio.to_thread(process.communicate, timeout=20)
+        out, err = await asyncio.to_thread(process.communicate, timeout=60)
     finally:
         process.kill()
         await asyncio.to_thread(process.wait)

@@ -169,8 +169,8 @@ async def test_what_is_refused_spends_nothing(store: Store) -> None:
 async def test_of_many_at_once_exactly_as_many_pass_as_may(redis_url: str) -> None:
     """By the clock of Redis, from four processes' worth of clients."""
     stores = [await Store.open(redis_url, clock=lambda: 0) for _ in range(4)]
-    found = await asyncio.gather(*(take(each, (budget(50), 1)) for each in stores for _ in range(20)))
-    assert found.count(None) == 50
+    found = await asyncio.gather(*(take(each, (budget(25), 1)) for each in stores for _ in range(10)))
+    assert found.count(None) == 25
     assert all(40_000 < wait_ms <= LASTS_MS for wait_ms in found if wait_ms is not None)
     for each in stores:
         await each.aclose()
