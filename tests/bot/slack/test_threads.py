@@ -177,7 +177,7 @@ async def test_an_escalation_waits_for_the_card_in_the_channel_of_who_joins(worl
     await world.card(hold)
     await known(world, hold)
     gate = asyncio.Event()
-    world.slack.fault("chat.postMessage", Fault("gate", gate=gate), times=1)
+    world.slack.fault("chat.postMessage", Fault("gate", committed=True, gate=gate), times=1)
     before = len(world.slack.calls)
     await world.store.holds.escalate(hold)
     await wait_until(lambda: any(each.method == "chat.postMessage" for each in world.slack.calls[before:]), "it posts")
@@ -261,7 +261,7 @@ async def test_a_bot_that_is_told_to_stop_says_what_it_has_taken_on(
     await settled(world)
     monkeypatch.setattr("bot.threads.BATCH_S", 1.0)  # both reminders are taken on together
     gate = asyncio.Event()
-    world.slack.fault("chat.postMessage", Fault("gate", gate=gate), times=1)
+    world.slack.fault("chat.postMessage", Fault("gate", committed=True, gate=gate), times=1)
     before = len(world.slack.calls)
     await asyncio.gather(*(remind(world, hold) for hold in holds))
     await wait_until(lambda: any(call.method == "chat.postMessage" for call in world.slack.calls[before:]), "it speaks")
