@@ -218,7 +218,8 @@ async def test_a_copy_that_nobody_knows_is_adopted_when_it_is_clicked(http: Worl
     await http.store.cards.forget(hold.id, "slack:C0SECURITY")
     await http.slack.click(http.sam, card, names.APPROVE)
     await http.shows(card, "Approved by sam")
-    assert (await http.store.cards.all(hold.id))["slack:C0SECURITY"].message == card.ts
+    # Beside another one, when the bot was just about to draw the card that was gone.
+    assert card.ts in {place.message for place in (await http.store.cards.all(hold.id)).values()}
 
 
 async def test_what_a_card_showed_is_recorded(http: World) -> None:
