@@ -42,7 +42,7 @@ async def measure(plan: Plan, cores: Cores, generator: Generator) -> list[Sectio
     verdict = Verdict(
         f"longest wait while a policy of {_RULES:,} rules is swapped < {LONGEST_S * 1e3:.0f} ms",
         milliseconds(worst), worst < LONGEST_S, f"{(worst / LONGEST_S - 1) * 100:+.0f} %",
-        "requests go on while the policy is read and compiled in a thread; but the matching engine makes each of its sets, some thousand patterns, in one call, and holds the interpreter meanwhile",
+        "requests go on while the policy is read and compiled in a thread; but the matching engine makes each of its sets, several hundred patterns, in one call, and holds the interpreter meanwhile",
     )  # fmt: skip
     return [Section(f"A new policy of {_RULES:,} rules under load, {_CLIENTS} connections",
                     ("", "swaps", "requests", "p99", "longest"), rows, verdicts=[verdict])]  # fmt: skip
