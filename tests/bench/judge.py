@@ -30,9 +30,13 @@ Samples = Mapping[tuple[str, int], Sequence[Sample]]
 
 
 def ratio(samples: Samples, one: str, other: str, connections: int) -> float | None:
-    """The median, over the rounds, of ``one``'s throughput divided by ``other``'s in the same round; None: not measured."""
-    pairs = list(zip(samples.get((one, connections), ()), samples.get((other, connections), ()), strict=False))
-    return statistics.median(a.load.per_second / max(b.load.per_second, 1e-9) for a, b in pairs) if pairs else None
+    """The median, over the rounds, of ``one``'s throughput divided by ``other``'s in the same round.
+
+    None: not measured, or ``other`` had no answer to compare with.
+    """
+    rounds = zip(samples.get((one, connections), ()), samples.get((other, connections), ()), strict=False)
+    found = [ours.load.per_second / theirs.load.per_second for ours, theirs in rounds if theirs.load.good]
+    return statistics.median(found) if found else None
 
 
 def verdicts(plain: Samples, streams: Samples, plan: Plan) -> list[Verdict]:

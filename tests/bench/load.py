@@ -53,8 +53,13 @@ class Load:
     errors: int
 
     @property
+    def good(self) -> int:
+        """Answers as they should be: a target that only refuses is quick."""
+        return max(0, self.answers - self.errors)
+
+    @property
     def per_second(self) -> float:
-        return self.answers / self.seconds
+        return self.good / self.seconds
 
 
 class Generator(Protocol):

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.bench.upstream import SLOW
+
 LITELLM = "LiteLLM proxy"
 PORTKEY = "Portkey gateway"
 KEY = "sk-bench-only-0123456789abcdef"  # LiteLLM does not start without one; the load sends it
@@ -36,16 +38,12 @@ def _litellm(folder: Path, port: int, upstream: str) -> list[str] | None:
     program = cache() / "litellm" / "bin" / "litellm"
     if not program.exists():
         return None
-    parameters = {"model": "openai/bench", "api_base": f"{upstream}/v1", "api_key": "sk-none"}
+    parameters = {"api_base": f"{upstream}/v1", "api_key": "sk-none"}
+    models = [
+        {"model_name": name, "litellm_params": {"model": f"openai/{name}", **parameters}} for name in ("bench", SLOW)
+    ]
     config = folder / "litellm.json"  # JSON is YAML
-    config.write_text(
-        json.dumps(
-            {
-                "model_list": [{"model_name": "bench", "litellm_params": parameters}],
-                "general_settings": {"master_key": KEY},
-            }
-        )
-    )
+    config.write_text(json.dumps({"model_list": models, "general_settings": {"master_key": KEY}}))
     return [str(program), "--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
 
 

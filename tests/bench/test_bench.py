@@ -113,6 +113,16 @@ def test_targets_are_judged_by_ratios_within_a_round() -> None:
     }
 
 
+def test_nobody_is_compared_with_who_only_refuses() -> None:
+    refuses = Sample(Load(500, 1.0, 1, 1, 500), 0.1)
+    samples = {
+        (name, clients): [refuses if name == LITELLM else sample(1_000, 0.2, 1)]
+        for clients in TINY.connections
+        for name in (DIRECT, NGINX, gateway_name(50, "always"), LITELLM)
+    }
+    assert not [verdict for verdict in verdicts(samples, samples, TINY) if "LiteLLM" in verdict.asked]
+
+
 def test_cards_are_drawn_and_posted() -> None:
     lines = run_bench("--only", "cards")
     posted = row(lines, "drawn and posted to Slack (fake), two for each hold")
@@ -164,7 +174,7 @@ async def test_a_refusal_is_an_error_of_the_load() -> None:
     call = Call(server.sockets[0].getsockname()[1], "/", "hp_none", b"{}")
     load = await PythonLoad().run(call, connections=2, seconds=1, requests=4)
     server.close()
-    assert (load.answers, load.errors) == (4, 4)
+    assert (load.answers, load.errors, load.per_second) == (4, 4, 0)
 
 
 @pytest.mark.parametrize(

@@ -112,16 +112,16 @@ def _rows(samples: Samples, targets: list[Target], connections: tuple[int, ...])
                 for name in ("per_second", "p50", "p99")
             }
             of = [ratio(samples, target.name, other, clients) for other in (NGINX, BARE)]
-            answers = sum(each.load.answers for each in mine)
-            cpu = sum(each.cpu for each in mine) / max(1, answers)
+            good = sum(each.load.good for each in mine)
+            cpu = sum(each.cpu for each in mine) / max(1, good)
             rows.append(
                 [
                     target.name,
                     str(clients),
                     count(median["per_second"]),
-                    milliseconds(median["p50"]),
-                    milliseconds(median["p99"]),
-                    f"{cpu * 1e6:.0f} µs" if target.pid else "",
+                    milliseconds(median["p50"]) if good else "",
+                    milliseconds(median["p99"]) if good else "",
+                    f"{cpu * 1e6:.0f} µs" if target.pid and good else "",
                     *(f"{found:.2f}" if found is not None else "" for found in of),
                     str(sum(each.load.errors for each in mine)),
                 ]
