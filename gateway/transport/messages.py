@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _MOST_LINES = 64  # heads of answers that are remembered
+_MOST_REMEMBERED = 24  # headers of one of them: more are a model's that may want to fill the memory
 _CONTROL = "a header with a control character"
 
 
@@ -31,14 +32,16 @@ def _status_line(status: int) -> str:
     return f"HTTP/1.1 {status} {phrase}"
 
 
-@lru_cache(maxsize=_MOST_LINES)
 def _lines(status: int, fields: tuple[tuple[str, str], ...]) -> tuple[str, bool]:
-    """The first lines of a head, and whether they say how long the body is. One answer begins like the next."""
+    """The first lines of a head, and whether they say how long the body is."""
     lines = [_status_line(status), *(f"{name}: {value}" for name, value in fields)]
     if not "".join(lines).isprintable():
         raise ValueError(_CONTROL)  # a line break would begin another header
     sized = status in (204, 304) or any(name.lower() == "content-length" for name, _ in fields)
     return "".join([f"{line}\r\n" for line in lines]), sized
+
+
+_remembered_lines = lru_cache(maxsize=_MOST_LINES)(_lines)  # one answer begins like the next
 
 
 class HttpRequest:
@@ -191,7 +194,8 @@ class HttpReply:
         request = self._request
         fields = tuple(headers)
         length = fields[-1][1] if fields and fields[-1][0] == "content-length" else ""
-        lines, sized = _lines(status, fields[:-1] if length else fields)
+        lines_of = _remembered_lines if len(fields) <= _MOST_REMEMBERED else _lines
+        lines, sized = lines_of(status, fields[:-1] if length else fields)
         more = f"content-length: {length}\r\n" if length else ""
         self.started = True
         if self._connection.stopping or not request.whole:

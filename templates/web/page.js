@@ -51,7 +51,7 @@
     old.querySelectorAll("details").forEach((details, at) => { if (opened[at]) opened[at].open = details.open; });
     for (const field of old.querySelectorAll("textarea[id], input[id], select[id]")) {
       const next = fresh.querySelector(`#${CSS.escape(field.id)}`);
-      if (next && about(next.form) === about(field.form)) next.value = field.value;
+      if (next && next.form && field.form && about(next.form) === about(field.form)) next.value = field.value;
     }
   };
   const focusAgain = (focused, again) => {
