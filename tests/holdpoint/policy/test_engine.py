@@ -19,7 +19,7 @@ from holdpoint.model import (
 )
 from holdpoint.policy import Policy, compile_policy, parse_policy
 from holdpoint.policy.document import Condition, TextTest
-from holdpoint.policy.engine import LARGE_BODY_BYTES, LARGEST_AT_ONCE_BYTES
+from holdpoint.policy.engine import LARGE_BODY_BYTES, LARGEST_AT_ONCE_BYTES, SMALL_BODY_BYTES
 from holdpoint.policy.patterns import TextPattern
 from holdpoint.policy.when import PROMPT_ROLES
 from tests.holdpoint.policy.builders import (
@@ -368,11 +368,11 @@ MANY_INSTRUCTIONS = [f"[ab]{{{count}}}c" for count in range(990, 1000)]
         (["secret"], b"\xc3\xa9" * (LARGE_BODY_BYTES // 2) + b"x", True),
         (["secret"], b"x" * LARGEST_AT_ONCE_BYTES, False),
         (["secret"], b"x" * (LARGEST_AT_ONCE_BYTES + 1), True),
-        (MANY_INSTRUCTIONS, b"x" * LARGE_BODY_BYTES, False),
-        (MANY_INSTRUCTIONS, b"x" * (2 * LARGE_BODY_BYTES), True),
+        (MANY_INSTRUCTIONS, b"x" * SMALL_BODY_BYTES, False),
+        (MANY_INSTRUCTIONS, b"x" * (2 * SMALL_BODY_BYTES), True),
         ([], b"\xc3\xa9" * LARGEST_AT_ONCE_BYTES, False),
     ],
-    ids=["not ASCII", "not ASCII, over 64 KiB", "ASCII", "ASCII, over 256 KiB", "many instructions", "many, 128 KiB", "nothing to look for"],
+    ids=["not ASCII", "not ASCII, over 64 KiB", "ASCII", "ASCII, over 256 KiB", "many instructions", "many, 16 KiB", "nothing to look for"],
 )  # fmt: skip
 def test_what_may_take_long_is_for_a_thread(patterns: list[str], body: bytes, *, large: bool) -> None:
     compiled = policy_when(f"{{prompt: {{matches: {patterns}}}}}") if patterns else Policy.refuse_all()
