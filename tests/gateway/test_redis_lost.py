@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import redis.asyncio
 
 from holdpoint.model import State
 from tests.gateway.model import Model, Received, http
@@ -39,6 +40,30 @@ async def test_stalled_before_the_request(lost: World, redis_server: RedisServer
         assert answer.status == 503
     redis_server.resume()
     assert not model.received
+
+
+@pytest.mark.promise(1)
+async def test_who_cannot_look_for_changes_lets_nothing_pass(
+    lost: World, redis_server: RedisServer, model: Model
+) -> None:
+    """Everything else works, records too; but a pause, a revoked key or another policy would not be seen."""
+    async with redis.asyncio.Redis.from_url(redis_server.url) as operator:
+        await operator.execute_command("ACL", "SETUSER", "default", "-get")
+
+        async def refused() -> bool:
+            async with lost.chat(CLEAN) as answer:
+                return answer.status == 503
+
+        await wait_until(refused, "what is known is too old", every=0.05)
+        model.received.clear()
+        assert await refused()
+        assert not model.received
+        await operator.execute_command("ACL", "SETUSER", "default", "+get")
+
+        async def passes() -> bool:
+            return not await refused()
+
+        await wait_until(passes, "changes are looked for again", every=0.05)
 
 
 @pytest.mark.promise(3)
