@@ -6,7 +6,6 @@ on the ``rev`` that its caller saw; who comes late gets a `Conflict` and reads a
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from holdpoint.store import codec, events, keys
 from holdpoint.store.client import Argument, Client, Script, as_dict
 from holdpoint.store.codec import Draft, StoredResponse
 from holdpoint.store.gateways import Gateways
+from holdpoint.store.hold_ids import HoldIds
 from holdpoint.store.limits import UNLIMITED, Allowance, Limits
 from holdpoint.store.reading import HoldReader
 
@@ -62,6 +62,7 @@ class Holds(HoldReader):
         super().__init__(client, clock=clock, gateways=gateways)
         self._lifetimes = lifetimes
         self._limits = limits
+        self._ids = HoldIds()
 
     async def hold(
         self,
@@ -81,7 +82,7 @@ class Holds(HoldReader):
             OverLimit: one of the budgets of ``allowance`` has no room for it.
         """
         now = self._clock()
-        hold_id = _new_id(now)
+        hold_id = self._ids.new(now)
         same = codec.fingerprint(draft.requester, draft.query.connection, draft.digest)
         idem = codec.fingerprint(draft.requester, draft.query.connection, f"key:{idempotency_key}")
         waiter = "" if draft.asynchronous else gateway
@@ -321,13 +322,6 @@ def _decision_event(decision: Decision, state: State) -> EventKind:
 
 def _broken(hold: Hold, decision: Decision) -> BrokenGlass:
     return BrokenGlass(hold.id, decision.by, decision.name, decision.reason, decision.at_ms, aliases=decision.aliases)
-
-
-def _new_id(now_ms: int) -> str:
-    """Sortable by time, unguessable: 48 bits of milliseconds, 72 of randomness, in lower-case base32."""
-    raw = now_ms.to_bytes(6, "big") + secrets.token_bytes(9)
-    # base32hex keeps the order of the bytes, which plain base32 does not.
-    return "h" + base64.b32hexencode(raw).decode().rstrip("=").lower()
 
 
 def _pairs(fields: Mapping[str, Argument]) -> list[Argument]:
