@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from holdpoint.errors import ConfigurationError, StoreUnavailable
-from holdpoint.store.line import Line, packed
+from holdpoint.store.line import Line
 from holdpoint.store.shared import Shared
 from holdpoint.store.wire import Answered
 
@@ -93,38 +93,28 @@ class Client:
         async with _translated():
             return await _evaluate(self._redis.execute_command, script, keys, arguments)
 
-    async def ordered(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        """As `script`, over one connection kept for this: one call after the other, at a fraction of the driver's cost."""
-        if self._line.ready:
-            try:
-                return await self._line.execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
-            except NoScriptError:
-                pass
-            except (RedisError, OSError, TimeoutError) as error:
-                raise _unavailable(error) from error
+    async def transact(self, commands: bytes, *, answers: int) -> None:
+        """``MULTI`` to ``EXEC``, packed, to which Redis has so many ``answers``: all is done, or nothing.
+
+        Over one connection kept for this: one transaction after the other, at a fraction of the driver's cost.
+        """
         # Somebody else's turn, or a connection to be made: what the line has no time limit for, and the driver's work.
         async with _translated(), asyncio.timeout(_COMMAND_TIMEOUT_S):
-            return await _evaluate(self._line.execute, script, keys, arguments)
+            error = _not_done(await self._line.execute_packed(commands, answers=answers))
+            if error is not None:
+                raise error
 
-    def send_ordered(
-        self, script: Script, keys: Sequence[str], arguments: Sequence[Argument], answered: Answered
-    ) -> bool:  # fmt: skip
-        """`ordered` without waiting, when nobody else uses that connection. False: nothing was sent.
+    def send_transaction(self, commands: bytes, answered: Answered, *, answers: int) -> bool:
+        """`transact` without waiting, when nobody else uses that connection. False: nothing was sent.
 
-        ``answered`` is called once, later, with the answer or a `StoreUnavailable`. It must not raise.
+        ``answered`` is called once, later, with a `StoreUnavailable`, or what else EXEC said. It must not raise.
         """
 
-        def heard(found: Any) -> None:
-            if isinstance(found, NoScriptError) and self._line.send(
-                _call("EVAL", script.source, keys, arguments), told
-            ):
-                return
-            told(found)
-
         def told(found: Any) -> None:
-            answered(_unavailable(found) if isinstance(found, Exception) else found)
+            error = _not_done(found)
+            answered(found if error is None else _unavailable(error))
 
-        return self._line.send(_call("EVALSHA", script.sha, keys, arguments), heard)
+        return self._line.send(commands, told, answers=answers)
 
     async def shared_command(self, *arguments: Argument) -> Any:
         """As `command`, over one connection that many share, at a fraction of the driver's cost.
@@ -254,8 +244,11 @@ def _error(message: str) -> RedisError:
     return NoScriptError(message) if message.startswith("NOSCRIPT") else ResponseError(message)
 
 
-def _call(command: str, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> bytes:
-    return packed((command, script, len(keys), *keys, *arguments))
+def _not_done(found: Any) -> Exception | None:
+    """What went wrong with a transaction, by the answer to its EXEC: an error, or a list that should have none."""
+    if isinstance(found, list):
+        return next((each for each in found if isinstance(each, Exception)), None)
+    return found if isinstance(found, Exception) else ResponseError("EXEC did nothing")
 
 
 async def _evaluate(

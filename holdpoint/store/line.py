@@ -50,38 +50,42 @@ class Line:
             TimeoutError: no answer within ``patience_s``: nobody knows.
             Exception: whatever ``error`` makes of the answer, or connecting raises.
         """
+        return await self.execute_packed(packed(arguments))
+
+    async def execute_packed(self, commands: bytes, *, answers: int = 1) -> Any:
+        """`execute` of what is `packed` already: one command, or several that end in an ``EXEC``, whose answer it returns."""
         self._callers += 1
         try:
             async with self._turn:
-                found = await self._ask(arguments)
+                found = await self._ask(commands, answers)
         finally:
             self._callers -= 1
         if isinstance(found, Exception):
             raise found
         return found
 
-    def send(self, command: bytes, answered: Answered) -> bool:
-        """`execute` of a `packed` command without waiting. False: the line is not `ready`, and nothing was sent.
+    def send(self, commands: bytes, answered: Answered, *, answers: int = 1) -> bool:
+        """`execute_packed` without waiting. False: the line is not `ready`, and nothing was sent.
 
-        ``answered`` is called with what `execute` returns or raises.
+        ``answered`` is called with what `execute_packed` returns or raises.
         """
         wire = self._wire
         if self._callers or wire is None or wire.transport.is_closing():
             return False
         self._callers += 1
-        wire.ask(command, partial(self._sent, answered))
+        wire.ask(commands, partial(self._sent, answered), answers=answers)
         return True
 
     def _sent(self, answered: Answered, found: Any) -> None:
         self._callers -= 1
         answered(found)
 
-    async def _ask(self, arguments: tuple[Argument, ...]) -> Any:
+    async def _ask(self, commands: bytes, answers: int) -> Any:
         wire = self._wire
         if wire is None or wire.transport.is_closing():
             wire = self._wire = Wire(await self._connect(), self._error, self._patience_s, exact=True)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        wire.ask(packed(arguments), partial(resolve, answer))
+        wire.ask(commands, partial(resolve, answer), answers=answers)
         try:
             return await answer
         except BaseException:
@@ -97,8 +101,10 @@ class Line:
 
 def packed(arguments: tuple[Argument, ...]) -> bytes:
     """One command as RESP: an array of bulk strings."""
-    pieces = [b"*%d\r\n" % len(arguments)]
-    for argument in arguments:
-        data = argument if isinstance(argument, bytes) else str(argument).encode()
-        pieces += (b"$%d\r\n" % len(data), data, b"\r\n")
-    return b"".join(pieces)
+    return b"*%d\r\n" % len(arguments) + b"".join(map(bulk, arguments))
+
+
+def bulk(argument: Argument) -> bytes:
+    """One argument of a command."""
+    data = argument if isinstance(argument, bytes) else str(argument).encode()
+    return b"$%d\r\n%b\r\n" % (len(data), data)

@@ -13,17 +13,13 @@ import orjson
 
 from holdpoint.errors import StoreUnavailable
 from holdpoint.model import Event, EventKind
-from holdpoint.store import keys
-from holdpoint.store.client import Argument, Client, Script, as_dict, is_existing_group, is_missing_group
+from holdpoint.store.batch import STREAMS, transaction
+from holdpoint.store.client import Argument, Client, as_dict, is_existing_group, is_missing_group
 from holdpoint.store.events import Entry
 from holdpoint.store.wire import Answered
 
-_APPEND = Script("append")
 _CONSUMER = "worker"
 _MOST_COUNTED = 1_000  # a lag is a number to look at: it need not cost more than a look
-_STREAMS = {"events": keys.EVENTS, "traffic": keys.TRAFFIC}
-_NUMBERS = {"events": 1, "traffic": 2}
-_BOTH = (keys.EVENTS, keys.TRAFFIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +38,12 @@ class Outbox:
 
     def streams(self) -> tuple[str, ...]:
         """The streams: "events" (holds, cards, configuration) and "traffic" (requests never held; for the ledger alone)."""
-        return tuple(_STREAMS)
+        return tuple(STREAMS)
 
     async def append(self, entries: Sequence[Entry]) -> None:
         """Append all entries or none, in one round trip."""
-        await self._client.ordered(_APPEND, _BOTH, [_joined(entries)])
+        commands, answers = transaction(entries)
+        await self._client.transact(commands, answers=answers)
 
     def send(self, entries: Sequence[Entry], answered: Answered) -> bool:
         """`append` without waiting, when nothing else is on its way. False: nothing was sent.
@@ -54,7 +51,8 @@ class Outbox:
         ``answered`` is called once, later, with a `StoreUnavailable` when they are not appended, or nobody knows. It
         must not raise.
         """
-        return self._client.send_ordered(_APPEND, _BOTH, [_joined(entries)], answered)
+        commands, answers = transaction(entries)
+        return self._client.send_transaction(commands, answered, answers=answers)
 
     async def read(
         self, stream: str, *, group: str, block_ms: int, count: int, pending: bool = False, after: str = ""
@@ -80,7 +78,7 @@ class Outbox:
     ) -> list[tuple[bytes, dict[bytes, bytes]]]:  # fmt: skip
         command: list[Argument] = ["XREADGROUP", "GROUP", group, _CONSUMER, "COUNT", count]
         command += [] if pending else ["BLOCK", block_ms]
-        command += ["STREAMS", _STREAMS[stream], (after.partition("/")[2] or "0") if pending else ">"]
+        command += ["STREAMS", STREAMS[stream], (after.partition("/")[2] or "0") if pending else ">"]
         try:
             answer = await self._client.blocking(*command, seconds=block_ms / 1000)
         except StoreUnavailable as error:
@@ -95,9 +93,9 @@ class Outbox:
 
     async def latest(self, stream: str) -> str:
         """The position of the newest event ever appended, trimmed away or not; "0-0" before the first one."""
-        if not await self._exists(_STREAMS[stream]):
+        if not await self._exists(STREAMS[stream]):
             return "0-0"
-        info = as_dict(await self._client.command("XINFO", "STREAM", _STREAMS[stream]))
+        info = as_dict(await self._client.command("XINFO", "STREAM", STREAMS[stream]))
         return info[b"last-generated-id"].decode()
 
     async def follow(self, stream: str, *, after: str, block_ms: int) -> list[Event]:
@@ -106,7 +104,7 @@ class Outbox:
         Events may be trimmed before a watcher sees them; compare with `latest` when nothing comes.
         """
         answer = await self._client.blocking(
-            "XREAD", "COUNT", 1000, "BLOCK", block_ms, "STREAMS", _STREAMS[stream], after, seconds=block_ms / 1000
+            "XREAD", "COUNT", 1000, "BLOCK", block_ms, "STREAMS", STREAMS[stream], after, seconds=block_ms / 1000
         )
         if not answer:
             return []
@@ -117,11 +115,11 @@ class Outbox:
         """The effect of these events is there."""
         if events:
             positions = [event.source.partition("/")[2] for event in events]
-            await self._client.command("XACK", _STREAMS[stream], group, *positions)
+            await self._client.command("XACK", STREAMS[stream], group, *positions)
 
     async def trim(self, stream: str) -> None:
         """Drop what every group has acknowledged."""
-        key = _STREAMS[stream]
+        key = STREAMS[stream]
         groups = await self._client.command("XINFO", "GROUPS", key) if await self._exists(key) else []
         horizon: tuple[int, int] | None = None
         for raw in groups:
@@ -134,28 +132,28 @@ class Outbox:
 
     async def lag(self, stream: str, *, group: str) -> int:
         """How many events the group has not acknowledged yet. Where Redis is older than 7, 1,000 unread ones at most."""
-        lags = await self._lags(_STREAMS[stream])
+        lags = await self._lags(STREAMS[stream])
         if group in lags:
             return lags[group]
-        return int(await self._client.command("XLEN", _STREAMS[stream]))
+        return int(await self._client.command("XLEN", STREAMS[stream]))
 
     async def lags(self) -> dict[tuple[str, str], int]:
         """The same for every stream and group."""
         return {
-            (stream, group): lag for stream, key in _STREAMS.items() for group, lag in (await self._lags(key)).items()
+            (stream, group): lag for stream, key in STREAMS.items() for group, lag in (await self._lags(key)).items()
         }
 
     async def make_group(self, stream: str, group: str) -> None:
         """Make a group that sees everything from here back to the beginning. Nothing happens when it is there."""
         try:
-            await self._client.command("XGROUP", "CREATE", _STREAMS[stream], group, "0", "MKSTREAM")
+            await self._client.command("XGROUP", "CREATE", STREAMS[stream], group, "0", "MKSTREAM")
         except StoreUnavailable as error:
             if not is_existing_group(error):
                 raise
 
     async def drop_group(self, group: str) -> None:
         """Forget a group that has no work any more (a channel was switched off), so that it holds back no trimming."""
-        for key in _STREAMS.values():
+        for key in STREAMS.values():
             if await self._exists(key):
                 await self._client.command("XGROUP", "DESTROY", key, group)
 
@@ -174,20 +172,6 @@ class Outbox:
 
     async def _exists(self, key: str) -> bool:
         return bool(await self._client.command("EXISTS", key))
-
-
-def _joined(entries: Sequence[Entry]) -> bytes:
-    """All entries as the script takes them."""
-    texts: list[bytes] = []
-    for stream, kind, subject, at_ms, data in entries:
-        who = subject.encode()
-        texts += (
-            b"%d %d %d %d %d\n" % (_NUMBERS[stream], at_ms, len(kind), len(who), len(data)),
-            kind.encode(),
-            who,
-            data,
-        )
-    return b"".join(texts)
 
 
 def _event(stream: str, position: bytes, fields: dict[bytes, bytes]) -> Event:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from itertools import repeat
 from typing import Any
 
 import hiredis
@@ -39,14 +40,16 @@ class Wire(asyncio.Protocol):
         self._watch: asyncio.TimerHandle | None = None
         transport.set_protocol(self)
 
-    def ask(self, command: bytes, answered: Answered) -> None:
-        """Send ``command``, and call ``answered`` with what comes of it."""
+    def ask(self, commands: bytes, answered: Answered, *, answers: int = 1) -> None:
+        """Send ``commands``, to which Redis has so many ``answers``, and call ``answered`` with the last of them."""
         if not self._awaited:
             self._silent_since = self._loop.time()
+        if answers > 1:
+            self._awaited.extend(repeat(_unheard, answers - 1))
         self._awaited.append(answered)
         if self._watch is None and self._patience_s is not None:
             self._watch = self._loop.call_later(self._patience_s, self._look, self._patience_s)
-        self.transport.write(command)
+        self.transport.write(commands)
 
     def data_received(self, data: bytes) -> None:
         self._silent_since = self._loop.time()
@@ -84,6 +87,10 @@ class Wire(asyncio.Protocol):
         self.transport.abort()
         while self._awaited:
             self._awaited.popleft()(error(why))
+
+
+def _unheard(_found: Any) -> None:
+    """An answer that says nothing which a later one does not say."""
 
 
 def resolve(future: asyncio.Future[Any], found: Any) -> None:

@@ -66,6 +66,18 @@ async def test_an_error_is_raised_and_the_connection_goes_on(line: Line) -> None
     assert await line.execute("PING") == b"PONG"
 
 
+async def test_of_several_answers_the_last_one_counts(line: Line) -> None:
+    commands = [packed(("MULTI",)), packed(("ECHO", "a")), packed(("ECHO", "b")), packed(("EXEC",))]
+    assert await line.execute_packed(b"".join(commands), answers=4) == [b"a", b"b"]
+    heard: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    assert line.send(b"".join(commands), heard.set_result, answers=4)
+    assert await heard == [b"a", b"b"]
+    commands[2] = packed(("NONSENSE",))
+    with pytest.raises(Said, match="EXECABORT"):
+        await line.execute_packed(b"".join(commands), answers=4)
+    assert await line.execute("PING") == b"PONG"
+
+
 async def test_many_at_once_each_get_their_own(line: Line) -> None:
     assert await asyncio.gather(*(line.execute("ECHO", n) for n in range(500))) == [b"%d" % n for n in range(500)]
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from holdpoint.errors import StoreUnavailable
 from holdpoint.model import Event, EventKind
 from holdpoint.store import Entry, Store
+from holdpoint.store.codec import to_json
 from tests.support.redis_server import RedisServer
 
 
@@ -98,6 +103,53 @@ async def test_a_stream_without_groups_is_never_trimmed(store: Store) -> None:
     await store.outbox.trim("events")
     assert await length(store) == 1
     assert await store.outbox.lag("traffic", group="nobody") == 1
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.builds(
+            Entry,
+            st.sampled_from(["events", "traffic"]),
+            st.sampled_from(EventKind),
+            st.text(st.characters(codec="utf-8")),
+            st.integers(0, 2**63 - 1),
+            st.recursive(st.text(st.characters(codec="utf-8")), st.lists).map(to_json),
+        ),
+        max_size=20,
+    )
+)
+async def test_whatever_an_entry_says_comes_back_as_it_was(store: Store, entries: list[Entry]) -> None:
+    """What has line breaks, signs of the protocol, nothing at all, or much in it, too."""
+    before = {stream: await store.outbox.latest(stream) for stream in store.outbox.streams()}
+    await store.outbox.append(entries)
+    for stream, position in before.items():
+        expected = [each for each in entries if each.stream == stream]
+        # What is not there is not waited for: it would take as long as a wait may.
+        found = await store.outbox.follow(stream, after=position, block_ms=1) if expected else []
+        assert [(e.kind, e.subject, e.at_ms, to_json(e.data)) for e in found] == [each[1:] for each in expected]
+
+
+async def test_a_stream_that_takes_nothing_is_no_success(store: Store) -> None:
+    await store._client.command("SET", "hp:{p00}:events", "no stream")
+    with pytest.raises(StoreUnavailable):
+        await store.outbox.append([entry(0), entry(1, "events"), entry(2)])
+    heard: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    assert store.outbox.send([entry(3, "events")], heard.set_result)
+    assert isinstance(await heard, StoreUnavailable)
+    await store.outbox.append([entry(4)])
+
+
+@pytest.mark.promise(1)
+async def test_who_may_not_append_is_told_and_leaves_nothing(redis_server: RedisServer, store: Store) -> None:
+    """Redis forgets the whole transaction when it refuses one of its commands."""
+    await store.outbox.append([entry(0)])
+    await store._client.command("ACL", "SETUSER", "default", "-xadd")
+    with pytest.raises(StoreUnavailable):
+        await store.outbox.append([entry(1), entry(2)])
+    await store._client.command("ACL", "SETUSER", "default", "+xadd")
+    await store.outbox.append([entry(3)])
+    assert await length(store) == 2
 
 
 @pytest.mark.promise(1)
