@@ -15,11 +15,12 @@ from gateway.drafts import draft_of
 from gateway.exchange import NOBODY, Exchange
 from gateway.forward import Forwarder
 from gateway.grants import Grants
-from gateway.held import Held, Wait
+from gateway.held import Wait
 from gateway.journal import Journal
 from gateway.limited import Limited
 from gateway.limits import Limits, limited
 from gateway.prefer import NONE, preferences
+from gateway.taking import Taking
 from gateway.transfer import Job
 from holdpoint.errors import OverLimit, Refusal
 from holdpoint.live import Snapshot
@@ -31,10 +32,12 @@ from holdpoint.store.limits import UNLIMITED
 class Act:
     """Each method is one end of the route; all of them are awaited."""
 
-    def __init__(self, journal: Journal, *, forwarder: Forwarder, held: Held, grants: Grants, limits: Limits) -> None:
+    def __init__(
+        self, journal: Journal, *, forwarder: Forwarder, taking: Taking, grants: Grants, limits: Limits
+    ) -> None:
         self._journal = journal
         self._forwarder = forwarder
-        self._held = held
+        self._taking = taking
         self._grants = grants
         self._limits = limits
 
@@ -82,7 +85,7 @@ class Act:
         if snapshot.policy.limits:
             allowance = self._limits.allowance(exchange, snapshot, draft.query.prompt_tokens)
         try:
-            return await self._held.take(exchange, draft, allowance)
+            return await self._taking.take(exchange, draft, allowance)
         except OverLimit as over:
             await self.turn_away(exchange, limited(allowance.budgets[over.place], over.wait_ms))
 

@@ -146,7 +146,7 @@ async def running_gateway(
             journal=journal,
             forwarder=forwarder,
             held=held,
-            grants=Grants(store, held, metrics=metrics, clock=clock),
+            grants=Grants(store, held.taking, metrics=metrics, clock=clock),
             limits=await stack.enter_async_context(running_limits(store, journal, metrics, on_death=on_death)),
             holds=HoldsResource(store, held),
             status=status,

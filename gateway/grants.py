@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 
 from gateway.exchange import Exchange
-from gateway.held import Held
+from gateway.taking import Taking
 from holdpoint.clock import Clock
 from holdpoint.live import Snapshot
 from holdpoint.metrics import Metrics
@@ -22,9 +22,9 @@ _log = logging.getLogger(__name__)
 class Grants:
     """`let_pass` is asked about what is about to be held."""
 
-    def __init__(self, store: Store, held: Held, *, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, store: Store, taking: Taking, *, metrics: Metrics, clock: Clock) -> None:
         self._store = store
-        self._held = held
+        self._taking = taking
         self._metrics = metrics
         self._clock = clock
         self._turn = asyncio.Semaphore(_AT_ONCE)
@@ -44,7 +44,7 @@ class Grants:
         side = {requester.principal, requester.owner or requester.principal, *requester.aliases}
         known = replace(requester, aliases=snapshot.linked.kin(side))  # who made a grant may have been linked since
         grants = covering(snapshot.grants, draft.query, known, groups, draft.evaluation, self._clock())
-        if not grants or await self._held.comes_back(exchange, draft):
+        if not grants or await self._taking.comes_back(exchange, draft):
             return False
         rules = review_rules(draft.evaluation)
         for grant in grants:

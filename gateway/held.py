@@ -1,11 +1,11 @@
-"""A request that needs a decision: find or make its hold, wait, release, forward, close. And answer, whatever comes.
+"""A request that needs a decision: it waits, is released, forwarded, closed. And answered, whatever comes.
 
 ::
 
-    find ─▶ attach ┐              ┌─▶ approved: release ─▶ forward ─▶ close ─▶ delivered
-                   ├─▶ wait ─▶ look ─▶ rejected, expired, cancelled, failed: refuse ─▶ delivered
-    hold ──────────┘      ▲        ├─▶ completed: replay ─▶ delivered
-                          └────────┴─▶ still pending, or released by somebody else: wait on
+    take ─▶ wait ─▶ look ┬─▶ approved: release ─▶ forward ─▶ close ─▶ delivered
+    (taking.py)  ▲       ├─▶ rejected, expired, cancelled, failed: refuse ─▶ delivered
+                 │       ├─▶ completed: replay ─▶ delivered
+                 └───────┴─▶ still pending, or released by somebody else: wait on
 
 While a request waits nothing but its `Exchange` and the hold's id are kept; the body comes back with the release.
 """
@@ -14,34 +14,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from gateway.accepted import accepted
 from gateway.exchange import Exchange
 from gateway.forward import Forwarder
-from gateway.identify import check_still_known
 from gateway.journal import Journal
-from gateway.pauses import Paused, refuse_release
+from gateway.pauses import Paused
 from gateway.prefer import Preferences
 from gateway.record import Recorder
 from gateway.refuse import refusal_of, refuse, unavailable
+from gateway.release import Releases
+from gateway.taking import Taking
 from gateway.transfer import Job
 from gateway.transport import ClientGone
 from gateway.wait import Stopping, Waiter, Waiting, Why
 from holdpoint.clock import Clock
-from holdpoint.errors import Conflict, NotFound, Refusal, StoreUnavailable
+from holdpoint.errors import Conflict, Refusal, StoreUnavailable
 from holdpoint.live import Live
 from holdpoint.metrics import Metrics
 from holdpoint.model import DecisionKind, Hold, Outcome, RefusalCode, State
 from holdpoint.settings import Settings
-from holdpoint.store import Draft, Store, StoredResponse
-from holdpoint.store.limits import Allowance
+from holdpoint.store import Store, StoredResponse
 
-_AGAIN_S = 0.3
-_PATIENCE_S = 20.0  # how long a decided request waits for a lost Redis before it is refused
 _MOST_READS = 50
 _AT_ONCE = 128  # on their way to Redis, so that a thousand holds decided together do not all have their bodies here
 _LOOK_AGAIN_MS = 2_000
@@ -77,67 +73,23 @@ class Held:
         settings: Settings,
     ) -> None:
         self._store = store
-        self._live = live
         self._waiting = waiting
         self._forwarder = forwarder
         self._recorder = recorder
-        self._journal = journal
         self._metrics = metrics
         self._clock = clock
         self._grace_ms = int(settings.abandon_grace_s * 1000)
         self._turn = asyncio.Semaphore(_AT_ONCE)
-
-    async def take(self, exchange: Exchange, draft: Draft, allowance: Allowance) -> Hold:
-        """The hold of this request: the one that it comes back to, or a new one, if ``allowance`` has room for it.
-
-        Raises:
-            Refusal: 422, the Idempotency-Key stands for another request.
-            OverLimit: a new one would be one too many.
-            StoreUnavailable: nothing was held.
-        """
-        with suppress(Conflict):
-            async with self._turn:
-                return await self._hold(exchange, draft, allowance, if_first=True)
-        for _ in range(_MOST_READS):
-            with suppress(Conflict):
-                async with self._turn:
-                    return await self._find_or_hold(exchange, draft, allowance)
-        raise unavailable()
-
-    async def comes_back(self, exchange: Exchange, draft: Draft) -> bool:
-        """Whether there is a hold that this request would come back to. Changes nothing."""
-        async with self._turn:
-            return await self._find(exchange, draft) is not None
-
-    async def _find(self, exchange: Exchange, draft: Draft) -> Hold | None:
-        return await self._store.holds.find(
-            requester=draft.requester,
-            connection=draft.query.connection,
-            digest=draft.digest,
-            idempotency_key=exchange.request.header("idempotency-key"),
-            retrying=_is_retry(exchange.request.header("x-stainless-retry-count")),
-        )
-
-    async def _find_or_hold(self, exchange: Exchange, draft: Draft, allowance: Allowance) -> Hold:
-        found = await self._find(exchange, draft)
-        if found is None:
-            return await self._hold(exchange, draft, allowance, if_first=False)
-        if found.original_digest != draft.digest:
-            raise Refusal(
-                RefusalCode.CONFLICT, "The Idempotency-Key was used before, with another request.", status=422
-            )
-        if draft.asynchronous or found.state in (State.APPROVED, State.COMPLETED):
-            return found
-        _log.info("request comes back to its hold", extra={"hold": found.id, "request": exchange.id})
-        return await self._store.holds.attach(found, gateway=self._waiting.gateway)
-
-    async def _hold(self, exchange: Exchange, draft: Draft, allowance: Allowance, *, if_first: bool) -> Hold:
-        return await self._store.holds.hold(
-            draft,
-            gateway=self._waiting.gateway,
-            idempotency_key=exchange.request.header("idempotency-key"),
-            allowance=allowance,
-            if_first=if_first,
+        self.taking = Taking(store, waiting, self._turn)
+        self._releases = Releases(
+            store=store,
+            live=live,
+            waiting=waiting,
+            forwarder=forwarder,
+            recorder=recorder,
+            journal=journal,
+            clock=clock,
+            turn=self._turn,
         )
 
     async def attend(self, exchange: Exchange, wait: Wait) -> None:
@@ -189,10 +141,9 @@ class Held:
         """Act on a hold that may be decided. None: the client has its answer. Else the hold, which is not decided."""
         for _ in range(_MOST_READS):
             try:
-                hold = await self._release(exchange, hold_id)
+                hold = await self._releases.spend(exchange, hold_id)
             except Conflict:
-                async with self._turn:
-                    hold = await self._patiently_get(exchange, hold_id)
+                hold = await self._releases.get(exchange, hold_id)
                 if hold.state is State.APPROVED:
                     continue
                 if hold.state in (State.PENDING, State.RELEASED):
@@ -202,78 +153,6 @@ class Held:
             await self._forward(exchange, hold)
             return None
         raise unavailable(hold_id, State.APPROVED)
-
-    async def _release(self, exchange: Exchange, hold_id: str) -> Hold:
-        """Spend the approval, once it is sure that the caller may still have it and the model can be asked.
-
-        Raises:
-            Conflict: the hold is not approved (any more).
-        """
-        token = secrets.token_hex(8)
-        give_up = asyncio.get_running_loop().time() + _PATIENCE_S
-        while True:
-            try:
-                await self._check_caller(exchange)
-                await self._check_pause(exchange, hold_id)
-                async with self._turn:
-                    return await self._store.holds.release(hold_id, gateway=self._waiting.gateway, token=token)
-            except StoreUnavailable:
-                # The release may have happened. The same token makes it safe to ask again.
-                if exchange.request.disconnected or asyncio.get_running_loop().time() > give_up:
-                    self._settle_release(hold_id)
-                    if exchange.request.disconnected:
-                        raise ClientGone from None
-                    raise unavailable(hold_id, exchange.state) from None
-                await asyncio.sleep(_AGAIN_S)
-
-    async def _check_caller(self, exchange: Exchange) -> None:
-        """Keys are revoked, issuers lose trust and connections change while a request waits."""
-        await self._live.ensure_fresh()
-        snapshot = self._live.snapshot
-        check_still_known(exchange, snapshot, self._clock())
-        connection = snapshot.policy.connections.get(exchange.connection.name)
-        if connection is None:
-            raise Refusal(RefusalCode.UNAVAILABLE, "The connection is no longer in the policy.", status=503)
-        exchange.connection = connection
-        self._forwarder.check(exchange)
-
-    async def _check_pause(self, exchange: Exchange, hold_id: str) -> None:
-        """While the connection is paused the approval stays unspent; who waits is told so, on the record."""
-        pause = self._live.snapshot.pause_of(exchange.connection.name)
-        if pause is None:
-            return
-        async with self._turn:
-            hold = await self._patiently_get(exchange, hold_id)
-        try:
-            refuse_release(pause, hold)
-        except Paused as refusal:
-            await self._journal.refused(exchange, refusal)
-            raise
-
-    def _settle_release(self, hold_id: str) -> None:
-        """Nothing was forwarded; should the release have happened all the same, the hold has failed."""
-        gateway = self._waiting.gateway
-
-        async def settle() -> None:
-            hold = await self._store.holds.get(hold_id)
-            if hold.state is State.RELEASED and hold.releaser == gateway:
-                await self._store.holds.close(hold, state=State.FAILED, outcome=_NOTHING_SENT, response=None)
-
-        self._recorder.settle("a release", settle)
-
-    async def _patiently_get(self, exchange: Exchange, hold_id: str) -> Hold:
-        give_up = asyncio.get_running_loop().time() + _PATIENCE_S
-        while True:
-            try:
-                return await self._store.holds.get(hold_id)
-            except NotFound:
-                raise Refusal(RefusalCode.EXPIRED, "The hold is no longer kept.", status=410, hold=hold_id) from None
-            except StoreUnavailable:
-                if asyncio.get_running_loop().time() > give_up:
-                    raise unavailable(hold_id, exchange.state) from None
-                if exchange.request.disconnected:
-                    raise ClientGone from None
-                await asyncio.sleep(_AGAIN_S)
 
     async def _forward(self, exchange: Exchange, hold: Hold) -> None:
         exchange.state = State.RELEASED
@@ -362,22 +241,6 @@ class Held:
         if elsewhere or hold.state is State.RELEASED or hold.deadline_ms <= self._clock():
             return self._clock() + _LOOK_AGAIN_MS
         return hold.deadline_ms
-
-
-_NOTHING_SENT = Outcome(
-    status=0,
-    digest="",
-    text="",
-    prompt_tokens=None,
-    completion_tokens=None,
-    duration_ms=0,
-    size_bytes=0,
-    error="Redis was lost at the release; nothing was sent to the model",
-)
-
-
-def _is_retry(count: str | None) -> bool:
-    return count is not None and count.isascii() and count.isdigit() and bool(count.strip("0"))
 
 
 def _stopping(exchange: Exchange) -> Refusal:

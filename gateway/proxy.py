@@ -81,7 +81,7 @@ class Proxy:
         self._evaluator = evaluator
         self._guard = Guard(metrics)
         self._lane = Lane(journal=journal, forwarder=forwarder, guard=self._guard)
-        self._act = Act(journal, forwarder=forwarder, held=held, grants=grants, limits=limits)
+        self._act = Act(journal, forwarder=forwarder, taking=held.taking, grants=grants, limits=limits)
         self._held = held
         self._limits = limits
         self._holds = holds

@@ -1,0 +1,93 @@
+"""A request takes the hold that it comes back to, or a new one; also when it is sent to two gateways at once.
+
+::
+
+    hold, if it is the first ─┬─▶ a new hold
+                              └─▶ find ─▶ attach, or hold ─┬─▶ the hold
+                                    ▲                      │
+                                    └── it changed meanwhile
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from gateway.exchange import Exchange
+from gateway.refuse import unavailable
+from gateway.wait import Waiting
+from holdpoint.errors import Conflict, Refusal
+from holdpoint.model import Hold, RefusalCode, State
+from holdpoint.store import Draft, Store
+from holdpoint.store.limits import Allowance
+
+_MOST_READS = 50
+
+_log = logging.getLogger(__name__)
+
+
+class Taking:
+    """``turn`` bounds how many are on their way to Redis."""
+
+    def __init__(self, store: Store, waiting: Waiting, turn: asyncio.Semaphore) -> None:
+        self._store = store
+        self._waiting = waiting
+        self._turn = turn
+
+    async def take(self, exchange: Exchange, draft: Draft, allowance: Allowance) -> Hold:
+        """The hold of this request: the one that it comes back to, or a new one, if ``allowance`` has room for it.
+
+        Raises:
+            Refusal: 422, the Idempotency-Key stands for another request.
+            OverLimit: a new one would be one too many.
+            StoreUnavailable: nothing was held.
+        """
+        with suppress(Conflict):
+            async with self._turn:
+                return await self._hold(exchange, draft, allowance, if_first=True)
+        for _ in range(_MOST_READS):
+            with suppress(Conflict):
+                async with self._turn:
+                    return await self._find_or_hold(exchange, draft, allowance)
+        raise unavailable()
+
+    async def comes_back(self, exchange: Exchange, draft: Draft) -> bool:
+        """Whether there is a hold that this request would come back to. Changes nothing."""
+        async with self._turn:
+            return await self._find(exchange, draft) is not None
+
+    async def _find(self, exchange: Exchange, draft: Draft) -> Hold | None:
+        return await self._store.holds.find(
+            requester=draft.requester,
+            connection=draft.query.connection,
+            digest=draft.digest,
+            idempotency_key=exchange.request.header("idempotency-key"),
+            retrying=_is_retry(exchange.request.header("x-stainless-retry-count")),
+        )
+
+    async def _find_or_hold(self, exchange: Exchange, draft: Draft, allowance: Allowance) -> Hold:
+        found = await self._find(exchange, draft)
+        if found is None:
+            return await self._hold(exchange, draft, allowance, if_first=False)
+        if found.original_digest != draft.digest:
+            raise Refusal(
+                RefusalCode.CONFLICT, "The Idempotency-Key was used before, with another request.", status=422
+            )
+        if draft.asynchronous or found.state in (State.APPROVED, State.COMPLETED):
+            return found
+        _log.info("request comes back to its hold", extra={"hold": found.id, "request": exchange.id})
+        return await self._store.holds.attach(found, gateway=self._waiting.gateway)
+
+    async def _hold(self, exchange: Exchange, draft: Draft, allowance: Allowance, *, if_first: bool) -> Hold:
+        return await self._store.holds.hold(
+            draft,
+            gateway=self._waiting.gateway,
+            idempotency_key=exchange.request.header("idempotency-key"),
+            allowance=allowance,
+            if_first=if_first,
+        )
+
+
+def _is_retry(count: str | None) -> bool:
+    return count is not None and count.isascii() and count.isdigit() and bool(count.strip("0"))
