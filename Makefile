@@ -29,7 +29,7 @@ setup: $(RUN_STAMP) ## set up .venv with what Holdpoint needs to run
 demo: $(RUN_STAMP) ## run everything with a sample policy and a small model; options in ARGS="--port 9080"
 	@exec $(BIN)/holdpoint demo $(ARGS)
 
-test: $(TEST_STAMP) ## run the tests; a selection in ARGS="-k embedded"
+test: $(TEST_STAMP) ## run the tests; a selection in ARGS="-k embedded", other random examples with ARGS="--hypothesis-profile explore"
 	@exec $(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(TEST_STAMP) ## formatting, lint, types, import contracts

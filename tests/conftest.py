@@ -13,9 +13,11 @@ from holdpoint.clock import now_ms
 from holdpoint.store import Store
 from tests.support.redis_server import RedisServer
 
-# How long one example takes says more about the machine than about the code.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
-settings.load_profile("any machine")
+# How long one example takes says more about the machine than about the code. The examples are the same in each run, so
+# that a change is judged by itself; `--hypothesis-profile explore` looks for others (a failure prints how to repeat it).
+settings.register_profile("same", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("explore", settings.get_profile("same"), derandomize=False, print_blob=True)
+settings.load_profile("same")
 
 # The longest files are begun first, so that none is left to one worker in the end; beside the soak, which keeps the
 # machine busy, those for which time does not count. (xdist would begin with the files of many tests.)
