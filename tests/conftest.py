@@ -34,6 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _RANKS.get(item.path, len(_RANKS)))
 
 
+# Nobody kills the machine: what a server has answered is in the system's hands, also when the server is killed. And on
+# a disk that others keep busy a flush takes more than half a second, while a command has two with all that it waits for.
+_FSYNC = "no"
+
+
 class MovingClock:
     """A clock that tests move by hand; starts at the real time."""
 
@@ -49,7 +54,7 @@ class MovingClock:
 
 @pytest.fixture(scope="session")
 def shared_redis() -> Iterator[RedisServer]:
-    server = RedisServer(fsync="no")  # nobody kills the machine, and a disk that others keep busy delays every write
+    server = RedisServer(fsync=_FSYNC)
     yield server
     server.close()
 
@@ -65,7 +70,7 @@ def redis_url(shared_redis: RedisServer) -> str:
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
     """A server of this test's own, to kill and restart."""
-    server = RedisServer()
+    server = RedisServer(fsync=_FSYNC)
     yield server
     server.close()
 
