@@ -120,10 +120,25 @@ async def test_running_answers_are_finished_before_the_end(redis_url: str, model
             url = f"{world.base}/chat/completions"
             asking = asyncio.ensure_future(client.post(url, json=body, headers=world.headers()).__aenter__())
             await wait_until(lambda: model.received, "the model was asked")
-            asyncio.get_running_loop().call_later(0.1, gate.set)
+
+            async def answer_once_it_stops() -> None:
+                await wait_until(lambda: _nobody_listens(world.port), "the gateway stops")
+                gate.set()
+
+            answering = asyncio.create_task(answer_once_it_stops())
+        await answering
         async with await asking as answer:
             assert answer.status == 200
             assert answer.headers["connection"] == "close"
+
+
+async def _nobody_listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionError:
+        return True
+    writer.close()
+    return False
 
 
 @pytest.mark.promise(3)
