@@ -125,7 +125,7 @@ async def test_a_share_of_one_budget_is_not_spent_when_another_has_none(budgets:
 async def test_who_was_refused_hears_it_again_without_a_question(
     budgets: Budgets, store: Store, redis_url: str
 ) -> None:
-    few = budget(3)
+    few, begun = budget(3), time.monotonic()
     for _ in range(3):
         assert await passes(budgets, (few, 1))
     assert not await passes(budgets, (few, 1))
@@ -136,7 +136,7 @@ async def test_who_was_refused_hears_it_again_without_a_question(
     assert await passes(budgets, (budget(4), 1)), "another amount is another question"
     full = budgets.full([(budgets.account(few), 1)])
     assert full is not None
-    assert 59_000 < full.wait_ms <= 60_500
+    assert 60_000 - (time.monotonic() - begun) * 1000 <= full.wait_ms <= 60_500
 
 
 async def test_a_refusal_says_nothing_of_a_request_that_costs_less(budgets: Budgets) -> None:

@@ -116,16 +116,17 @@ async def test_it_passes_when_it_was_told_to(redis_url: str, model: Model) -> No
     async with limited(redis_url, model, "id: a, requests_per_minute: 2") as world:
         await spent_before(redis_url, 55, 2, 2)
         loop = asyncio.get_running_loop()
+        asked = loop.time()
         async with world.chat(CLEAN) as answer:
             assert answer.status == 429
-            after, told = int(answer.headers["retry-after"]), loop.time()
+            after = int(answer.headers["retry-after"])
         assert 1 <= after <= 6
 
         async def passes() -> bool:
             return await status(world) == 200
 
         await wait_until(passes, "it passes", seconds=after + 0.1)
-        assert after - 1 <= loop.time() - told + 0.05, "not before the second that was named"
+        assert after - 1 <= loop.time() - asked, "not before the second that was named"
 
 
 async def test_a_clients_library_waits_and_succeeds(redis_url: str, model: Model) -> None:
