@@ -168,15 +168,14 @@ async def test_plain_http_on_a_tls_port_and_a_handshake_that_never_comes(authori
 
 async def test_a_slow_head_and_a_slow_body(authority: Authority, pair: Pair) -> None:
     context = server_context(TlsFiles(pair.certificate, pair.key))
-    async with serving(lambda: context, idle_s=0.3) as port:
-        async with client(port, trusting(authority)) as connection:
-            await connection.send(b"GET / HTTP/1.1\r\nHo")
-            assert await connection.rest() == b""
-        async with client(port, trusting(authority)) as connection:
-            await connection.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
-            _, headers = await connection.head()
-            assert headers["connection"] == "close"
-            assert (await connection.rest()).startswith(b"slow")
+    async with serving(lambda: context, idle_s=0.3) as port, client(port, trusting(authority)) as connection:
+        await connection.send(b"GET / HTTP/1.1\r\nHo")
+        assert await connection.rest() == b""
+    async with serving(lambda: context) as port, client(port, trusting(authority)) as connection:
+        await connection.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
+        _, headers = await connection.head()
+        assert headers["connection"] == "close"
+        assert (await connection.rest()).startswith(b"slow")
 
 
 async def test_renewed_certificates_are_used_by_the_next_connection(tmp_path: Path, authority: Authority) -> None:
