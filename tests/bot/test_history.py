@@ -41,7 +41,9 @@ MASKS = compile_policy(parse_policy(POLICY), 1).masks
 
 @pytest.fixture
 async def history(ledger: Ledger, store: Store, clock: MovingClock) -> AsyncIterator[History]:
-    opened = History(ledger, store, clock=clock, masks=lambda: MASKS)
+    opened = History(
+        ledger, store, clock=clock, masks=lambda: MASKS, similar_within_s=30
+    )  # whatever else the disk does
     yield opened
     await opened.aclose()
 
@@ -190,6 +192,7 @@ async def test_the_drawer_asks_before_the_first_card(
     hold = await store.holds.hold(make_draft(), gateway="g#1", idempotency_key=None)
     drawer = Drawer(store, live, board, clock=clock, prepare=history.note)
     if fail:
+        history._similar_within_s = SHORT_S
         with locked(ledger, ledger_url):
             await drawer.draw(hold.id)
     else:

@@ -203,6 +203,7 @@ async def test_a_server_that_is_away_or_mute(speaks: bool) -> None:
     with pytest.raises(ChannelUnavailable, match="cannot be reached") as caught:
         await Sender(server, handshake_s=0.2).send(MAIL, to=TO)
     assert caught.value.retry_after_seconds
+    await wait_until(lambda: speaks or held, "the connection was taken, though perhaps after it was given up")
     for writer in held:
         writer.close()
     listener.close()

@@ -156,7 +156,7 @@ async def test_a_client_that_tries_again_because_we_were_slow_decides_once(world
     card = await world.card(hold)
     await world.teams.set(invoke_s=0.3)
     for operation in ("pagedmembers", "member", "members"):
-        await world.teams.fail(operation, "slow", seconds=0.5, times=9)
+        await world.teams.fail(operation, "slow", seconds=1, times=9)
     answer = await world.user("kim").click(card, "approve")
     assert answer.attempts > 1, "the first answer came too late"
     decided = await world.becomes(hold, State.APPROVED)

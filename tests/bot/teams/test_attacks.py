@@ -88,6 +88,7 @@ async def test_a_card_that_was_posted_as_the_store_was_lost_is_not_posted_again(
         places = await world.store.cards.all(hold.id)
         return len(places) == 3 and sum(not each.message for each in places.values()) == 1
 
+    await world.teams.waits_at("g")
     await wait_until(at_gate, "all other cards are noted", every=0.02)
     redis_server.kill()
     await world.teams.open_gate("g")

@@ -22,6 +22,7 @@ from holdpoint.store.conversations import Conversation, ConversationKind
 from holdpoint.tasks import Tasks
 from tests.bot.teams.conftest import MakeWorld
 from tests.bot.teams.outward import Outward, outward
+from tests.bot.teams.test_commands import ask
 from tests.bot.teams.world import POLICY, World
 from tests.conftest import MovingClock
 from tests.fakes.teams import FakeTeams, channel_id, group_id, personal_id
@@ -226,13 +227,7 @@ async def test_a_command_about_a_sibling_channel(make_world: MakeWorld) -> None:
     await world.teams.add_channel("closed", sort="private")
 
     async def says(command: str) -> str:
-        before = {each.id for each in await world.user("lee").messages()}
-        await world.user("lee").say(command)
-
-        async def answered() -> str:
-            return "".join(each.seen for each in await world.user("lee").messages() if each.id not in before)
-
-        return await wait_until(answered, "there is an answer", every=0.02)
+        return (await ask(world, "lee", command)).seen
 
     assert "not in that conversation" not in await says(f"route add contractors teams:{LEADS}")
     assert NOT_THERE in await says(f"route add contractors teams:{channel_id('closed')}")

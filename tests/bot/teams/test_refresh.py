@@ -48,14 +48,16 @@ async def test_by_itself_for_requester_and_reviewers(world: World) -> None:
 
 
 async def shared(world: World, count: int = 3) -> tuple[list[Hold], Seen]:
-    """Identical requests of dana's, and the card that they share."""
+    """Identical requests of dana's, and the card that they share; all other copies of them are drawn, too."""
     holds = [await world.hold("the same password") for _ in range(count)]
 
     async def found() -> Seen | None:
         cards = await world.teams.cards("security")
         return next((card for card in cards if f"{count} identical requests: {count} wait" in card.seen), None)
 
-    return holds, await wait_until(found, "they share a card", every=0.02)
+    card = await wait_until(found, "they share a card", every=0.02)
+    await world.settled()
+    return holds, await world.teams.message(card)
 
 
 async def test_identical_requests_show_each_what_is_theirs_by_themselves(world: World) -> None:
@@ -82,6 +84,7 @@ async def test_a_list_of_requests_shows_each_what_is_theirs(world: World) -> Non
     asked: list[tuple[Requester | None, dict[str, object]]] = [(None, leads), (LEE, {}), (None, {}), (SAM, {})]
     holds = [await world.hold(requester=who, **evaluation) for who, evaluation in asked]
     card = await world.card(holds[0])
+    await world.settled()  # whoever draws meanwhile would find places that this test has moved
     target = f"teams:{card.conversation}"
     bundle = await world.store.bundles.make(BundleKind.DIGEST, target, hold="h" + "0" * 23, seen=None)
     for hold in holds:

@@ -11,6 +11,8 @@ from aiohttp import web
 from bot.commands import Commands
 from bot.decide import Decider
 from bot.directory import Directory
+from bot.notify import consumer_group
+from bot.teams import KIND
 from bot.teams.app import TeamsApp
 from bot.web.teams_door import PATH, teams_routes
 from holdpoint.clock import Clock, now_ms
@@ -168,6 +170,14 @@ class World:
             return now if now.state is state else None
 
         return await wait_until(reached, f"the hold is {state.value}")
+
+    async def settled(self) -> None:
+        """Until every event is acknowledged: all copies show their holds."""
+
+        async def none_left() -> bool:
+            return await self.store.outbox.lag("events", group=consumer_group(KIND)) == 0
+
+        await wait_until(none_left, "all cards are drawn", every=0.02)
 
     def errors(self) -> Sequence[int]:
         """The bugs that each bot has counted."""

@@ -46,7 +46,7 @@ class Mishaps(Arranging):
     async def set(self, **settings: Any) -> None:
         """``channel_bytes, chat_bytes`` (413 above), ``rates`` (False: no 429), ``copies`` (every activity so often),
         ``invoke_s`` (5), ``old_rosters``, ``least_page``, ``secret``, ``token_life_s``, ``registered``, ``tenants``,
-        ``graph_allowed``.
+        ``graph_allowed``, ``speed`` (of the clock that `advance` moves; 0: it stands).
         """
         await self.call("set", **settings)
 

@@ -24,4 +24,4 @@ class TeamsProcess:
         assert self.url, "the fake of Teams did not start"
 
     def close(self) -> None:
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)

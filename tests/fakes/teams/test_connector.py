@@ -214,7 +214,11 @@ async def test_a_card_that_everybody_would_refresh_is_for_small_places(teams: Fa
 
 async def test_two_writes_of_one_conversation_at_once_are_found_out(teams: FakeTeams, bot: Bot) -> None:
     await bot.post("security", HELLO)
-    first, second, other = await asyncio.gather(*(bot.post(p, HELLO) for p in ("security", "security", "second")))
+    await teams.fail("post", "gate", name="g", times=3)  # so that all are there before one is written
+    posts = asyncio.gather(*(bot.post(p, HELLO) for p in ("security", "security", "second")))
+    await teams.waits_at("g", 3)
+    await teams.open_gate("g")
+    first, second, other = await posts
     assert sorted([first[0], second[0]]) == [201, 412]
     assert other[0] == 201
     assert await teams.count("overlaps") == 1
