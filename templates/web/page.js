@@ -46,9 +46,14 @@
   // What somebody has typed or opened stays, when a form about the same thing is drawn in the old one's place.
   const about = (form) => [...form.querySelectorAll("input[type=hidden]")]
     .filter((field) => field.name !== "also").map((field) => `${field.name}=${field.value}`).join();
+  const keptOpen = new WeakSet(); // nobody opens these just now, though the browser tells of it
   const keep = (old, fresh) => {
     const opened = fresh.querySelectorAll("details");
-    old.querySelectorAll("details").forEach((details, at) => { if (opened[at]) opened[at].open = details.open; });
+    old.querySelectorAll("details").forEach((details, at) => {
+      if (!opened[at]) return;
+      opened[at].open = details.open;
+      if (details.open) keptOpen.add(opened[at]);
+    });
     for (const field of old.querySelectorAll("textarea[id], input[id], select[id]")) {
       const next = fresh.querySelector(`#${CSS.escape(field.id)}`);
       if (next && next.form && field.form && about(next.form) === about(field.form)) next.value = field.value;
@@ -211,7 +216,7 @@
     if (event.target.closest && event.target.closest("#edit")) { event.preventDefault(); openEditor(); }
   });
   document.addEventListener("toggle", (event) => {
-    if (event.target.matches("details.reject[open]")) document.getElementById("reason").focus();
+    if (!keptOpen.delete(event.target) && event.target.matches("details.reject[open]")) document.getElementById("reason").focus();
   }, true);
   const move = (step) => {
     const links = [...document.querySelectorAll(".row-link")];

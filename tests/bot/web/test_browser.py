@@ -14,6 +14,7 @@ from bot.app import running_bot
 from holdpoint.model import DecisionKind, Edit, Hold, PartRole, Question, Requirement, State
 from tests.bot.world import Site, conversation, settings_for
 from tests.support.builders import OUTCOME
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 SAM, KIM, LENA = (f"{name}@example.com" for name in ("sam", "kim", "lena"))
@@ -132,11 +133,14 @@ async def test_typing_is_not_lost_when_the_page_updates(site: Site, person: Pers
     requirements = (Requirement("security", 1), Requirement("legal", 1))
     hold = await site.world.hold_draft(conversation((PartRole.USER, "the password"), requirements=requirements))
     await person.sign_in(SAM, f"/review/{hold.id}")
+    await person.page.locator("#reject").click()  # which is open, and drawn anew
+    await expect(person.page.locator("#reason")).to_be_focused()
     await person.page.locator("#edit").click()
     await person.page.locator("#edit-1").fill("half a sen")
     await site.decide(hold, by=LENA)
     await expect(person.page.locator("#decision")).to_contain_text("1 of 1 from legal: Lena")
-    await expect(person.page.locator("#edit-1")).to_have_value("half a sen")
+    await person.page.keyboard.type("tence")
+    await expect(person.page.locator("#edit-1")).to_have_value("half a sentence")
     await expect(person.page.locator("#edit-1")).to_be_focused()
 
 
@@ -310,7 +314,7 @@ async def test_a_page_survives_a_restart_of_the_bot(
     site: Site, browser: Browser, redis_url: str, tmp_path: Path
 ) -> None:
     """Against a second bot, which goes away and comes back on the same port."""
-    settings = settings_for(redis_url, tmp_path / "second")
+    settings = settings_for(redis_url, tmp_path / "second", bot_port=free_port())
     async with running_bot(settings) as bot:
         url = bot.url
         person = await new_person(site, browser)
@@ -320,7 +324,7 @@ async def test_a_page_survives_a_restart_of_the_bot(
         await expect(person.page.locator("#live-word")).to_have_text("Live")
     await expect(person.page.locator("#live-word")).to_have_text("Reconnecting…")
     hold = await site.world.hold()
-    async with running_bot(settings.model_copy(update={"bot_port": int(url.rpartition(":")[2])})):
+    async with running_bot(settings):
         await expect(person.page.locator(f'[data-hold="{hold.id}"]')).to_be_visible()
         await expect(person.page.locator("#live-word")).to_have_text("Live")
         await person.context.close()
