@@ -48,6 +48,10 @@ async def _is(site: Site, number: int) -> bool:
     return await _held(site) == number
 
 
+async def _all_is_recorded(site: Site) -> bool:
+    return await site.world.store.outbox.lag("events", group="ledger") == 0
+
+
 @pytest.mark.parametrize(
     ("by", "status"),
     [
@@ -82,6 +86,7 @@ async def test_422(site: Site, query: str) -> None:
 
 
 async def test_a_ledger_that_cannot_be_read_is_a_503_in_words(site: Site, tmp_path: Any) -> None:
+    await wait_until(lambda: _all_is_recorded(site), "nobody writes to the ledger")
     ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
     with ledger._engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE holdpoint_ledger RENAME TO gone")
