@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bot import slack as names
+from bot.typed import WORKING
 from holdpoint.errors import HoldpointError
 from holdpoint.model import Hold
-from tests.fakes.slack import Channel, FakeSlack, Json, Message, User, View
+from tests.fakes.slack import Channel, Ephemeral, FakeSlack, Json, Message, User, View
 from tests.scenarios.surface import REQUESTER
 from tests.support.waiting import wait_until
 
@@ -86,7 +87,11 @@ class SlackSurface:
         user = self._users[person]
         before = len(self._slack.workspace.ephemerals)
         await self._slack.command(user, self._channel, text)
-        told = await wait_until(lambda: self._slack.workspace.ephemerals[before:], "the command is answered")
+
+        def answered() -> list[Ephemeral]:
+            return [each for each in self._slack.workspace.ephemerals[before:] if each.text != WORKING]
+
+        told = await wait_until(answered, "the command is answered")
         return "\n".join(message.seen.text for message in told)
 
     async def _card(self, hold: Hold) -> Message:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot import facts, requester_facts
 from bot import teams as verbs
+from bot.typed import WORKING
 from holdpoint.model import Hold
 from tests.fakes.teams import FakeTeams, Result, Seen, TeamsUser
 from tests.fakes.teams.reading import texts_of
@@ -96,11 +97,12 @@ class TeamsSurface:
 
     async def command(self, person: str, text: str) -> str:
         user = self._teams.user(person)
-        before = len(await user.messages())
+        before = len(await wait_until(user.messages, f"{person} is welcomed", every=0.05))
         await user.say(text)
 
         async def answered() -> list[Seen]:
-            return [each for each in (await user.messages())[before:] if each.sender == "bot"]
+            said = [each for each in (await user.messages())[before:] if each.sender == "bot"]
+            return [each for each in said if each.summary != WORKING]
 
         return "\n".join(each.seen or each.text for each in await wait_until(answered, "an answer", every=0.05))
 
