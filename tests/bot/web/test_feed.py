@@ -55,16 +55,6 @@ async def hold(store: Store) -> str:
     return (await store.holds.hold(make_draft(), gateway="g#1", idempotency_key=None)).id
 
 
-async def known_hold(feed: Feed, store: Store, tasks: Tasks) -> str:
-    """One of which pages were told."""
-    page = Page(feed, tasks)
-    await wait_until(lambda: page.beats, "it listens")
-    made = await hold(store)
-    await wait_until(lambda: page.changes, "it heard")
-    await page.leave()
-    return made
-
-
 async def settled(page: Page) -> int:
     """How many changes there were, once the page has been quiet for two beats."""
     before = page.beats
@@ -79,21 +69,28 @@ async def test_every_page_hears_of_a_change(feed: Feed, store: Store, tasks: Tas
     await wait_until(lambda: all(p.changes > b for p, b in zip(pages, before, strict=True)), "all heard", seconds=2)
 
 
-async def test_a_page_of_one_hold_hears_of_that_one_only(feed: Feed, store: Store, tasks: Tasks) -> None:
-    mine = await known_hold(feed, store, tasks)
+# Step by step: a feed that runs wakes every page when something changes between two of its looks.
+
+
+async def test_a_page_of_one_hold_hears_of_that_one_only(store: Store, tasks: Tasks) -> None:
+    feed, mine = Feed(store), await hold(store)
     page, other = Page(feed, tasks, mine), Page(feed, tasks, "another")
-    before, other_before = await settled(page), await settled(other)
+    assert [await settled(each) for each in (page, other)] == [0, 0]
+    position = await store.outbox.latest("events")
     await store.holds.cancel(await store.holds.get(mine), by="x", reason="y")
-    await wait_until(lambda: page.changes > before, "it heard", seconds=2)
-    assert await settled(other) == other_before
+    await feed.step(position)
+    await wait_until(lambda: page.changes, "it heard")
+    assert await settled(other) == 0
 
 
-async def test_that_a_page_was_shown_wakes_nobody(feed: Feed, store: Store, tasks: Tasks) -> None:
-    mine = await known_hold(feed, store, tasks)
+async def test_that_a_page_was_shown_wakes_nobody(store: Store, tasks: Tasks) -> None:
+    feed, mine = Feed(store), await hold(store)
     pages = [Page(feed, tasks, mine), Page(feed, tasks)]
-    before = [await settled(page) for page in pages]
+    assert [await settled(page) for page in pages] == [0, 0]
+    position = await store.outbox.latest("events")
     await store.outbox.append([card_shown(hold=mine, rev=1, target="web:x", digest="d", view="v", at_ms=1)])
-    assert [await settled(page) for page in pages] == before
+    assert await feed.step(position) != position
+    assert [await settled(page) for page in pages] == [0, 0]
 
 
 async def test_changes_that_are_trimmed_at_once_are_noticed(store: Store, tasks: Tasks) -> None:
