@@ -264,6 +264,7 @@ async def test_a_copied_passkey_is_refused_and_recorded(site: Site, people: Make
 async def test_another_persons_passkey_confirms_nothing(site: Site, people: Make) -> None:
     sam, kim = await people(SAM), await people(KIM)
     await sam.add_passkey(SAM)
+    await expect(sam.page.locator(".keys-list li")).to_have_count(1)
     await kim.add_passkey(KIM)
     await expect(kim.page.locator(".keys-list li")).to_have_count(1)
     (hers,) = await site.world.store.passkeys.all(KIM)

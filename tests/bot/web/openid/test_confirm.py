@@ -15,6 +15,7 @@ from tests.bot.world import Site, conversation
 from tests.conftest import MovingClock
 from tests.support.builders import make_decision
 from tests.support.oidc import OpenId
+from tests.support.waiting import wait_until
 
 SAM, KIM = "sam@example.com", "kim@example.com"
 STEP_UP = ReviewTerms(step_up_ms=300_000)
@@ -256,6 +257,11 @@ async def test_passkeys_are_not_offered_at_an_address(site: Site, sam: Tab) -> N
 
 async def test_an_agents_key_has_no_passkeys(site: Site, sam: Tab) -> None:
     key = await site.world.add_key("bot-2", roles=frozenset({Role.REVIEWER}), owner=SAM)
-    await sam.get("/sign-in")
-    await sam.post("/sign-in", {"key": key, "next": "/passkeys"})
+
+    async def is_in() -> bool:
+        await sam.post("/sign-in", {"key": key})
+        return sam.is_in
+
+    await wait_until(is_in, "the bot knows the key", every=0.5)
+    await sam.get("/passkeys")
     assert sam.status == 403
