@@ -25,6 +25,7 @@ import pytest
 from holdpoint.demo.people import Sheet
 from holdpoint.folder import Lock
 from tests.support.cli import Cli
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 
@@ -233,8 +234,8 @@ class pair_of_ports:  # noqa: N801 - used as a function
 
     def __enter__(self) -> tuple[int, tuple[socket.socket, socket.socket]]:
         while True:
-            first = socket.create_server(("127.0.0.1", 0))
-            port = first.getsockname()[1]
+            port = free_port()
+            first = socket.create_server(("127.0.0.1", port))
             try:
                 self.taken = (first, socket.create_server(("127.0.0.1", port + 1)))
             except OSError:

@@ -39,7 +39,9 @@ async def npm_provider(people: People, redirects: Sequence[str]) -> AsyncIterato
     """npm's oidc-provider, with its own login and consent pages: the issuer's URL."""
     port = free_port()
     given = json.dumps({"redirects": list(redirects), "people": people})
-    shutil.copy(HERE / "op.mjs", TOOLS / "op.mjs")
+    fresh = TOOLS / f"op-{os.getpid()}.mjs"
+    shutil.copy(HERE / "op.mjs", fresh)
+    fresh.replace(TOOLS / "op.mjs")  # at once: another provider may just be reading it
     async with _running([NODE or "node", "op.mjs", str(port), given], port, TOOLS) as url:
         yield url
 
