@@ -103,12 +103,22 @@ def is_own_request(hold: Hold, reviewer: Reviewer) -> bool:
 
 
 def counts_anew(hold: Hold, reviewer: Reviewer, *, now_ms: int) -> bool:
-    """Whether another approval of theirs would count where those that they have given do not."""
+    """Whether another approval of theirs would count where those that they have given do not.
+
+    At once, or together with others who approve again, too: of a chain of groups, each may have to move on to the next.
+    """
     try:
         right = check(hold, reviewer, now_ms=now_ms)
     except MayNotDecide:
         return False
-    return _fills_a_seat(hold, reviewer, right, progress(hold, hold.decisions))
+    so_far, themselves, decisions = progress(hold, hold.decisions), _person(hold, reviewer), hold.decisions
+    for done in hold.decisions:
+        if done.kind is not DecisionKind.APPROVE or done.result_digest != hold.digest:
+            continue
+        again = (*decisions, replace(done, factor=Factor.SIGN_IN))
+        if people.of_decision(done).isdisjoint(themselves) and progress(hold, again).filled == so_far.filled:
+            decisions = again  # it would not do by itself
+    return _fills_a_seat(replace(hold, decisions=decisions), reviewer, right, so_far)
 
 
 def approval(hold: Hold, reviewer: Reviewer, right: Right, now_ms: int) -> Decision:

@@ -199,6 +199,29 @@ def test_nothing_is_released_that_the_policy_does_not_allow(
 
 
 @pytest.mark.promise(5)
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+def test_who_approved_before_the_turn_of_their_other_group_came_moves_on_for_who_comes_later(
+    order: tuple[int, ...],
+) -> None:
+    chain = (naive.Asked("leads", 1), naive.Asked("security", 1, ("leads",)), naive.Asked("legal", 1, ("security",)))
+    story = Story(
+        naive.Request(
+            chain, "dan@example.com", NOBODY, None, self_approval=False, low=False, confirm_edits=False, step_up=False
+        )
+    )
+    ann, bob, cyd = (
+        naive.Person(address, NOBODY, frozenset(groups))
+        for address, groups in zip(ADDRESSES, (GROUPS[:2], GROUPS[1:], GROUPS[:1]), strict=False)
+    )
+    for _ in range(6):
+        written = [story.act((ann, bob, cyd)[at], Step(0)) for at in order if not story.complete]
+        if not any(written):
+            break
+    assert story.complete
+    assert len(story.hold.decisions) <= 5, "nobody approves more often than it takes"
+
+
+@pytest.mark.promise(5)
 @settings(max_examples=300, deadline=None)
 @given(requests(), crowd, st.randoms(use_true_random=False))
 def test_what_can_be_released_is_once_everybody_was_asked(
