@@ -279,10 +279,10 @@ async def test_large_events_make_smaller_batches(store: Store, sqlite_file: Path
     ledger = Ledger.open(f"sqlite:///{sqlite_file}")
     await store.outbox.append([request(0)])
     large = b'{"x":"%s"}' % (b"x" * 5_000_000)
-    for n in range(4):
+    for n in range(2):  # more than one batch should have, and not so much that a busy machine cannot read it in time
         await store.outbox.append([Entry("traffic", EventKind.REQUEST_ALLOWED, f"L{n}", 1, large)])
     async with running(store, ledger) as recorder:
-        await wait_until(lambda: ledger.head().seq == 5, "all is recorded")
+        await wait_until(lambda: ledger.head().seq == 3, "all is recorded")
         await wait_until(lambda: recorder._count == 500, "the next batch is smaller")
         await store.outbox.append([request(1)])
         await wait_until(lambda: recorder._count == 1000, "and grows again")

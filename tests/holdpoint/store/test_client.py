@@ -14,7 +14,7 @@ from holdpoint.store import Entry, Store
 from holdpoint.store.client import Client
 from holdpoint.store.codec import to_json
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 _MOST_CONNECTIONS = 64
 
@@ -102,7 +102,7 @@ async def test_nobody_waits_longer_because_others_wait_before(redis_server: Redi
     try:
         await store.outbox.append([entry(0)])
         redis_server.pause()
-        async with asyncio.timeout(6):  # one after the other they would need 20 seconds
+        async with within(6):  # one after the other they would need 20 seconds
             appends = (store.outbox.append([entry(number)]) for number in range(10))
             found = await asyncio.gather(*appends, return_exceptions=True)
         redis_server.resume()

@@ -15,7 +15,7 @@ class Said(Exception):
     """An error that Redis answered with."""
 
 
-PATIENCE_S = 0.5
+PATIENCE_S = 1.5  # within which a busy machine answers
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ async def test_an_answer_that_takes_too_long_ends_the_connection_and_the_next_is
 
 
 async def test_each_answer_has_the_whole_time(impatient: Line) -> None:
-    for _ in range(4):  # together they take longer
+    for _ in range(3):  # together they take longer
         assert await impatient.execute("BLPOP", "nothing", f"{0.4 * PATIENCE_S}") is None
 
 
