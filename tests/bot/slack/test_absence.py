@@ -38,7 +38,7 @@ async def test_a_delegate_decides_until_the_very_moment_at_which_it_is_over(worl
     card, other = await world.card(first), await world.card(second)
     await world.slack.click(world.ola, card, names.APPROVE)
     await world.told(world.ola, "may decide on this request")
-    answer = await say(world, world.sam, f"away until tomorrow delegate <@{world.ola.id}|ola> because *ill*")
+    answer = await say(world, world.sam, f"away until tomorrow 12:00 delegate <@{world.ola.id}|ola> because *ill*")
     assert "Europe/Berlin; ola@example.com stands in." in answer.seen.text
     assert "nobody tells Holdpoint your time zone" not in answer.seen.text
     assert (await world.slack.click(world.ola, card, names.APPROVE)).acked

@@ -11,6 +11,7 @@ from tests.bot.slack.conftest import World
 from tests.bot.slack.hands import modal_of, press, stored
 from tests.fakes.slack import Message, User
 from tests.support.builders import make_decision
+from tests.support.waiting import wait_until
 
 LONG = "the password " + "and more " * 400
 LOW = {"risk": Risk.LOW}
@@ -155,6 +156,8 @@ async def test_a_forged_value_lists_nothing(world: World, button: str, value: st
 
 async def test_a_hundred_at_once_fit_into_slacks_time(world: World) -> None:
     holds, message = await listed(world, *[LOW] * 100)
+    for channel in (world.security, world.second, world.slack.workspace.direct(world.dana.id)):
+        await wait_until(lambda c=channel: len(c.messages) == 100, "nothing else is to be done", seconds=30)  # type: ignore[misc]
     delivery = await press(world, world.sam, message, names.BULK_APPROVE, value=await offered(world, holds))
     assert delivery.acked
     assert delivery.seconds < 3

@@ -95,7 +95,7 @@ async def two_of(world: World) -> AsyncIterator[Two]:
     policy = POLICY.replace("[sam@example.com, kim@example.com]", "[sam@example.com, kim@example.com, max@example.com]")
     policy = policy.replace('"slack:C0SECOND"]', f'"slack:{OTHER}/C0THERE"]')
     await world.store.config.push_policy(policy, expect=1, by="test")
-    await world.live.look()
+    await world.live.catch_up()
     app = await world.start_app()
     assert app.installer is not None
     site = web.Application()

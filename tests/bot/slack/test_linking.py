@@ -139,7 +139,9 @@ async def test_what_slack_cannot_be_asked_decides_nothing_however_recently_it_an
 
 
 async def test_a_decision_asks_slack_once(http: World) -> None:
-    card = await http.card(await http.hold())
+    hold = await http.hold()
+    card = await http.card(hold)
+    await http.dm(hold)  # for which Slack is asked who the requester is
     before = http.slack.count("users.info") + http.slack.count("users.lookupByEmail")
     await http.slack.click(http.sam, card, names.APPROVE)
     assert http.slack.count("users.info") + http.slack.count("users.lookupByEmail") == before + 1

@@ -197,7 +197,7 @@ async def test_groups_are_those_of_the_moment(world: World) -> None:
     head = await world.store.config.policy()
     assert head is not None
     await world.store.config.push_policy(head.text.replace("sam@example.com, ", ""), expect=head.version, by="ada")
-    await world.live.look()
+    await world.live.catch_up()
     (why,) = await confirm(world, link)
     assert "Only security" in why
     assert (await stored(world, hold)).decisions == ()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from bot import slack as names
+from bot.threads import Narrator
 from holdpoint.model import Decision, Hold, Mention, Question, Requester, Requirement, ReviewTerms, Risk, State
 from tests.bot.slack.conftest import MakeWorld, World
 from tests.fakes.slack import Channel, Fault, Message
@@ -300,10 +302,23 @@ async def test_a_reply_whose_answer_was_lost_is_not_said_twice(world: World) -> 
 
 
 async def test_many_things_on_one_card_are_one_line(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[Narrator] = []
+    tell = Narrator.tell
+
+    async def counted(narrator: Narrator, hold_ids: Sequence[str]) -> set[str]:
+        late = await tell(narrator, hold_ids)
+        rounds.append(narrator)
+        return late
+
+    monkeypatch.setattr(Narrator, "tell", counted)
     holds = [await world.hold("the same password", requester=ROBOT, risk=Risk.MEDIUM) for _ in range(12)]
     card = await world.card(holds[-1])
     await world.shows(card, "× 12")
-    monkeypatch.setattr("bot.threads.BATCH_S", 3.0)  # all of it happens within
+    await wait_until(lambda: rounds, "somebody speaks")
+    monkeypatch.setattr("bot.threads.BATCH_S", 3.0)  # all of it happens within, once a shorter wait is over
+    before = len(rounds)
+    rounds[-1].soon(holds[0].id)
+    await wait_until(lambda: len(rounds) > before, "the next wait is a long one")
     await world.slack.click(world.sam, card, names.BULK_APPROVE)
     await says(card, world, "(× 12)")
     monkeypatch.setattr("bot.threads.BATCH_S", 0.2)

@@ -9,12 +9,14 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tests.conftest import MovingClock
 from tests.fakes.slack import FakeSlack
 
 
 @pytest.fixture
-async def slack() -> AsyncIterator[FakeSlack]:
-    fake = FakeSlack()
+async def slack(clock: MovingClock) -> AsyncIterator[FakeSlack]:
+    """Its time moves by hand alone: however long two calls take here, a limit counts both."""
+    fake = FakeSlack(clock)
     await fake.start()
     yield fake
     await fake.stop()
