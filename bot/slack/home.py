@@ -62,8 +62,14 @@ class Home:
     touched_ms: int
     hash: str | None = None
     shown: Mapping[str, Any] | None = None
-    ids: frozenset[str] = field(default_factory=frozenset)
+    ids: frozenset[str] = field(default_factory=frozenset)  # the holds on it, as it was drawn last
     is_admin: bool = False
+    drawing: bool = False
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether holds that ``ids`` does not name may be on the page that comes next."""
+        return self.drawing or self.due_ms is not None
 
 
 class Homes:
@@ -124,7 +130,8 @@ class Homes:
         now_ms = self._clock()
         due_ms = now_ms + SETTLE_MS
         for home in self._homes.values():
-            if event is None or event.kind in _FOR_ALL or event.subject in home.ids or home.is_admin:
+            is_on_it = event is None or event.kind in _FOR_ALL or event.subject in home.ids
+            if is_on_it or home.is_admin or home.is_unknown:
                 home.touched_ms = now_ms
                 home.due_ms = due_ms if home.due_ms is None else min(home.due_ms, due_ms)
         self._woken.set()
@@ -191,10 +198,13 @@ class Homes:
         return True
 
     async def _draw(self, desk: Desk, home: Home) -> dict[str, Any]:
+        home.drawing = True
         try:
             page = await self._dashboards.of(await desk.known(home.body), since_ms=home.touched_ms)
         except UnknownPerson as error:
             home.ids, home.is_admin = frozenset(), False
             return stranger_view(str(error))
+        finally:
+            home.drawing = False
         home.ids, home.is_admin = page.ids, page.overview is not None
         return home_view(page)

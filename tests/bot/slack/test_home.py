@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bot import slack as names
-from holdpoint.model import Requester, Risk, State
+from bot.dashboard import Dashboard, Dashboards
+from holdpoint.model import Requester, Reviewer, Risk, State
 from holdpoint.store.quiet import Quiet
 from tests.bot.slack.conftest import MakeWorld, World
 from tests.bot.slack.hands import modal_of, stored
@@ -148,6 +149,32 @@ async def test_a_full_house_keeps_slacks_limits(http: World) -> None:
         assert len(home.content["blocks"]) <= 100
         assert view_bytes(home.content) < 250_000
     assert "4 more" in (await http.slack.open_home(http.sam)).seen.text
+
+
+async def test_what_changes_while_a_page_waits_for_its_turn_is_on_it(
+    http: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages of one change are drawn from one look at the holds, one after the other."""
+    drawn: list[tuple[str, int]] = []
+    of = Dashboards.of
+
+    async def noted(self: Dashboards, person: Reviewer, *, since_ms: int) -> Dashboard:
+        page = await of(self, person, since_ms=since_ms)
+        drawn.append((person.principal, page.queued))
+        return page
+
+    for user in (http.sam, http.kim):
+        await http.slack.open_home(user)
+    monkeypatch.setattr(Dashboards, "of", noted)
+    hold = await http.hold()
+    first = await wait_until(lambda: next((who for who, queued in drawn if queued), ""), "one of the two has it")
+    await http.store.holds.decide(hold, make_decision(hold, by="lee@example.com"), state=State.APPROVED, body=None)
+    before = len(drawn)
+
+    def other() -> list[int]:
+        return [queued for who, queued in drawn[before:] if who != first]
+
+    await wait_until(lambda: other()[-1:] == [0], "the other one does not have it any more")
 
 
 async def test_nothing_is_sent_when_nothing_changed(http: World) -> None:
