@@ -71,6 +71,13 @@ class Narrator:
 
     async def run(self) -> None:
         """Speak until cancelled. What a platform or Redis does not take now is said later."""
+        try:
+            await self._speak()
+        except asyncio.CancelledError:
+            await self._say_the_rest()
+            raise
+
+    async def _speak(self) -> None:
         while True:
             await self._wake.wait()
             await asyncio.sleep(BATCH_S)
@@ -85,6 +92,16 @@ class Narrator:
                 self._due |= late
                 await asyncio.sleep(RETRY_S)
                 self._wake.set()
+
+    async def _say_the_rest(self) -> None:
+        """What waited for its second, or for a quieter time, when the bot was told to stop: nobody else knows that it is due."""
+        if not self._due:
+            return
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self.tell(sorted(self._due))
+        except (StoreUnavailable, TimeoutError) as error:
+            _log.warning("replies for %d requests may be lost: %s", len(self._due), type(error).__name__)
 
     async def be_silent(self) -> None:
         """For a platform without threads: a call is made once, wherever, so who cannot make it must not take it on."""

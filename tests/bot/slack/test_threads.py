@@ -278,6 +278,22 @@ async def test_a_bot_that_is_told_to_stop_says_what_it_has_taken_on(
         assert said(card, world).count("Half of the time is over.") == 1
 
 
+async def test_a_bot_that_is_told_to_stop_says_what_waited_for_its_second(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world("http")
+    hold = await world.hold()
+    card = await world.card(hold)
+    await known(world, hold)
+    await settled(world)
+    monkeypatch.setattr("bot.threads.BATCH_S", 600.0)
+    edits = card.edits
+    await remind(world, hold)
+    await wait_until(lambda: card.edits > edits, "the card shows it, so the thread is about to")
+    await world.apps.pop().stop()
+    assert said(card, world).count("Half of the time is over.") == 1
+
+
 async def test_a_reply_that_slack_did_not_take_is_said_later(world: World) -> None:
     hold = await world.hold()
     card = await world.card(hold)
