@@ -49,6 +49,11 @@ class Exchange:
         self.reply = reply
         self.id = id
 
+    def forget_head(self) -> None:
+        """Give up what is only known to be quick the next time."""
+        self.prepared = None
+        self.request.forget_head()
+
     def headers(self) -> list[tuple[str, str]]:
         """What every answer to this request carries."""
         found: list[tuple[str, str]] = []

@@ -100,6 +100,7 @@ class Held:
         """
         hold_id, state, deadline_ms, preferences = wait.hold, wait.state, wait.deadline_ms, wait.preferences
         exchange.hold, exchange.state = hold_id, state
+        exchange.forget_head()
         if state is State.RELEASED:
             deadline_ms = self._clock() + _LOOK_AGAIN_MS
         until = None if preferences.wait_s is None else asyncio.get_running_loop().time() + preferences.wait_s

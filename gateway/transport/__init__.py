@@ -74,6 +74,9 @@ class Request(Protocol):
     stopped: bool
     """Whether the gateway itself has cut the connection, because it stops."""
 
+    def forget_head(self) -> None:
+        """Keep nothing for a head that may come again: this request is going to wait, and has to be small."""
+
     @property
     def disconnected(self) -> bool:
         """Whether the client has closed its connection."""

@@ -114,6 +114,10 @@ class ClientConnection(asyncio.Protocol):
             self._deaf = True
             self.transport.pause_reading()
 
+    def forget_head(self) -> None:
+        """See `gateway.transport.Request`."""
+        self._reader.forget_head()
+
     @property
     def stopping(self) -> bool:
         """Whether the answer that begins now is the last one."""

@@ -79,6 +79,10 @@ class HttpRequest:
         self._waiter: asyncio.Future[None] | None = None
         self._when_lost: Callable[[], object] | None = None
 
+    def forget_head(self) -> None:
+        self.familiar = None
+        self._connection.forget_head()
+
     @property
     def disconnected(self) -> bool:
         return self._connection.transport is None

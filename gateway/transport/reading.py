@@ -87,6 +87,10 @@ class RequestReader:
                 self._strange += 1
                 self._familiar = familiar_request(data, self.arrived[0], self._fields)
 
+    def forget_head(self) -> None:
+        """See `gateway.transport.Request`."""
+        self._familiar = None
+
     # What llhttp says. Whatever is raised here ends the parsing.
 
     def on_message_begin(self) -> None:

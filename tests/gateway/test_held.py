@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from typing import Any
 
 import openai
 import pytest
 
+from gateway.transport.familiar import FamiliarRequest
 from holdpoint.model import Edit, EventKind, State
 from tests.gateway.model import Model, says
 from tests.gateway.raw import post, raw_client
-from tests.gateway.world import RISKY, World, running_world
+from tests.gateway.world import CLEAN, RISKY, World, running_world
 from tests.support.waiting import wait_until, within
 
 CHAT = "/demo/v1/chat/completions"
@@ -307,6 +309,24 @@ async def test_withdrawing_too_late_is_a_conflict(world: World) -> None:
 
 
 # Leaving and coming back
+
+
+async def test_while_a_request_waits_no_head_is_kept_for_the_next(world: World) -> None:
+    """Ten thousand that wait would keep as many."""
+
+    def kept() -> int:
+        return sum(isinstance(each, FamiliarRequest) for each in gc.get_objects())
+
+    gc.collect()  # what other tests have left
+    before = kept()
+    async with raw_client(world.port) as client:
+        await client.send(post(CHAT, world.key, BODY.replace(RISKY.encode(), CLEAN.encode())))
+        _, headers = await client.head()
+        await client.reader.readexactly(int(headers["content-length"]))
+        assert kept() == before + 1
+        await client.send(post(CHAT, world.key, BODY))
+        await world.held()
+        await wait_until(lambda: kept() == before, "nothing is kept")
 
 
 async def test_a_client_that_leaves_leaves_a_hold_that_waits_for_it(world: World, model: Model) -> None:

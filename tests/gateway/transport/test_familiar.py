@@ -123,6 +123,16 @@ async def test_the_same_head_brings_other_bodies_and_is_not_parsed() -> None:
         assert fields["x-a"] == ["b", "c"]
 
 
+async def test_a_head_that_was_forgotten_is_parsed_as_at_first() -> None:
+    async with warm() as here, here.connected() as (connection, client, seen):
+        for _ in range(3):
+            connection.data_received(CLEAN)
+            assert (await client.head())[0] == 200
+            connection.forget_head()
+            assert connection._reader._familiar is None
+        assert seen.requests == [seen.requests[0]] * 3
+
+
 @pytest.mark.parametrize("first", [0, 1, 50_000], ids=str)
 async def test_a_large_body_in_pieces_is_served_before_it_is_whole(first: int) -> None:
     raw, body = clean(b"y" * 70_000), b"y" * 70_000
