@@ -12,6 +12,7 @@ refused: nobody else will read it otherwise than this gateway did (RFC 9112, sec
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import httptools
@@ -30,7 +31,17 @@ _MOST_FIELDS = 128
 _LONGEST_HEAD = 64 * 1024  # also of trailers and of chunk extensions
 _AT_ONCE = 16 * 1024  # bytes that are parsed before anybody looks how barren they were
 _UNREAD = 256 * 1024  # bytes of a body that nobody has read yet, above which the socket is not read
+_MOST_USUAL = 256  # names of headers
+_LONGEST_USUAL = 64  # bytes of one
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # but for the tab
+
+
+def _lowered(name: bytes) -> str:
+    return name.decode("ascii").lower()
+
+
+# Ten thousand requests that wait have the same dozen names: each would keep its own.
+_usual = lru_cache(maxsize=_MOST_USUAL)(_lowered)
 
 
 class RequestReader:
@@ -113,7 +124,7 @@ class RequestReader:
         text = value.decode("utf-8", "surrogateescape")
         if not text.isprintable() and _CONTROL.search(value):
             raise Refused(400)
-        fields, field = self._fields, name.decode("ascii").lower()
+        fields, field = self._fields, _usual(name) if len(name) <= _LONGEST_USUAL else _lowered(name)
         before = fields.get(field)
         if before is None:
             fields[field] = text
