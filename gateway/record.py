@@ -38,7 +38,8 @@ class Recorder:
     """`start` before use, `stop` at the end.
 
     A batch is sent at the end of the turn of the loop in which its first entry came, or as soon as the one before is
-    answered: by callbacks. What cannot be sent at once, because there is no connection, is left to a task.
+    answered, before those hear of it who wait for that one: by callbacks. What cannot be sent at once, because there is
+    no connection, is left to a task.
     """
 
     def __init__(self, store: Store, *, on_death: OnDeath | None = None) -> None:
@@ -107,10 +108,11 @@ class Recorder:
         task.add_done_callback(self._unsettled.discard)
 
     async def _run_to_the_end(self) -> None:
+        unsent = self._unsent
         try:
             while True:
-                entries = await self._unsent
-                self._unsent = self._loop.create_future()
+                entries = await unsent
+                unsent = self._unsent
                 await self._append(entries)
         finally:
             self._end()
@@ -148,22 +150,33 @@ class Recorder:
             self._unsent.set_exception(error)  # the task dies of it, and says so
             raise
         if not sent:
-            self._unsent.set_result(entries)
+            unsent, self._unsent = self._unsent, self._loop.create_future()
+            unsent.set_result(entries)
 
     def _answered(self, found: Any) -> None:
-        """The batch that was on its way is written, or nobody knows."""
+        """The batch that was on its way is written, or nobody knows.
+
+        What waits goes out before anybody is told: Redis writes it while this process goes on with those who are.
+        """
         callers, self._on_way = self._on_way, []
         if self._ended:
             return
         failed = isinstance(found, Exception)
         if failed:
             _log.warning("%d records were not written: %s", len(callers), found)
+        self._idle = not self._entries
         try:
-            _tell(callers, written=not failed)
+            if self._entries:
+                self._send()
+        finally:
+            self._go_on(callers, written=not failed)
+
+    def _go_on(self, callers: list[Done], *, written: bool) -> None:
+        try:
+            _tell(callers, written=written)
         except BaseException as error:
-            self._unsent.set_exception(error)  # as in `_send`; else the others would wait for ever
+            self._unsent.set_exception(error)  # as in `_send`; else the rest of them would wait for ever
             raise
-        self._next()
 
     def _take(self) -> tuple[list[Entry], list[Done]]:
         """What goes into the next round trip, and whom to tell: all that waits, or as much of it as may."""

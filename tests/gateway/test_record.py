@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 import redis
@@ -9,7 +10,7 @@ from gateway.record import Recorder
 from holdpoint.clock import now_ms
 from holdpoint.errors import StoreUnavailable
 from holdpoint.model import EventKind
-from holdpoint.store import Entry, Store
+from holdpoint.store import Entry, Store, keys
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until, within
 
@@ -64,6 +65,30 @@ async def test_what_comes_while_a_batch_is_on_its_way_is_the_next(redis_url: str
         await everything
     assert told == list(range(30))
     assert await _round_trips(redis_url) - before == 3
+    await recorder.stop()
+    await store.aclose()
+
+
+async def test_the_next_batch_is_on_its_way_before_anybody_hears_of_the_one_before(redis_url: str) -> None:
+    store = await Store.open(redis_url, clock=now_ms)
+    recorder = Recorder(store)
+    recorder.start()
+    await recorder.record(entry(0))
+    with redis.Redis.from_url(redis_url) as client:
+        length, second = client.xlen(keys.TRAFFIC), recorder.record(entry(2))
+
+        def stands_still(error: StoreUnavailable | None) -> None:
+            assert error is None
+            until = time.monotonic() + 5
+            while client.xlen(keys.TRAFFIC) < length + 2 and time.monotonic() < until:
+                pass  # nothing else of this process runs, so what was not sent by now is not written now
+            written.append(client.xlen(keys.TRAFFIC) - length)
+
+        written: list[int] = []
+        recorder.append(entry(1), stands_still)
+        await asyncio.sleep(0)  # the first is sent at the end of this turn
+        await second
+    assert written == [2]
     await recorder.stop()
     await store.aclose()
 
