@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -71,7 +72,8 @@ async def test_by_oidc_provider_mock(
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
         await page.get_by_role("link", name="Continue with").click()
         await page.get_by_role("button", name="Deny").click()
-        await expect(page.get_by_role("alert")).to_contain_text("Start again")  # it sends no state with its no
+        # Its version for Python 3.11 sends no state with its no, the one for later Pythons does.
+        await expect(page.get_by_role("alert")).to_contain_text(re.compile("Start again|you stopped the sign-in"))
         assert [text for text in complaints if "403" not in text] == []
 
 
