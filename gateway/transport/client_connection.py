@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, cast
 from gateway.transport.counted import CountedReply
 from gateway.transport.heads import comes_at_once
 from gateway.transport.last_words import no_request, no_room
-from gateway.transport.messages import HttpReply, HttpRequest
 from gateway.transport.reading import RequestReader
+from gateway.transport.reply import HttpReply
+from gateway.transport.request import HttpRequest
 
 if TYPE_CHECKING:
     from gateway.transport.server import HttpServer

@@ -7,7 +7,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.transport import Request
-from gateway.transport.messages import HttpReply, HttpRequest
+from gateway.transport.reply import HttpReply
+from gateway.transport.request import HttpRequest
 
 if TYPE_CHECKING:
     from gateway.transport.client_connection import ClientConnection

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gateway.transport.messages import Fields, HttpRequest
+from gateway.transport.request import Fields, HttpRequest
 from gateway.transport.upstream_answer import UpstreamAnswer
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.transport.messages import Fields, HttpRequest
+from gateway.transport.request import Fields, HttpRequest
 
 _SMALL = 64 * 1024  # bytes
 

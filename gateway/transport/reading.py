@@ -19,7 +19,7 @@ import httptools
 
 from gateway.transport.familiar import STRANGE, FamiliarRequest, familiar_request
 from gateway.transport.heads import Refused, check
-from gateway.transport.messages import Fields, HttpRequest
+from gateway.transport.request import Fields, HttpRequest
 
 if TYPE_CHECKING:
     from gateway.transport.client_connection import ClientConnection

@@ -19,7 +19,8 @@ from gateway.transport.accepting import Acceptor
 from gateway.transport.client_connection import ClientConnection
 from gateway.transport.counted import CountedReply, Watcher
 from gateway.transport.listening import bound
-from gateway.transport.messages import HttpReply, HttpRequest
+from gateway.transport.reply import HttpReply
+from gateway.transport.request import HttpRequest
 from holdpoint.addresses import TrustedProxies
 from holdpoint.forwarded import client_behind
 

@@ -21,7 +21,7 @@ from gateway.identify import Identifier
 from gateway.key_scope import check_address, check_connection
 from gateway.transport import Reply
 from gateway.transport.client_connection import ClientConnection
-from gateway.transport.messages import HttpRequest
+from gateway.transport.request import HttpRequest
 from holdpoint import apikey
 from holdpoint.clock import now_ms
 from holdpoint.live import Live, Snapshot

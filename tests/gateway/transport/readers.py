@@ -26,7 +26,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from gateway.transport import BodyBroken, BodyTooSlow, ClientGone, Reply, Request
-from gateway.transport.messages import HttpRequest
+from gateway.transport.request import HttpRequest
 from gateway.transport.server import HttpServer
 from tests.bench import nginx
 from tests.bench.children import child

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.transport import BodyBroken, ClientGone, Reply, Request
 from gateway.transport.client_connection import ClientConnection
-from gateway.transport.messages import HttpRequest
+from gateway.transport.request import HttpRequest
 from gateway.transport.server import HttpServer
 from tests.gateway.raw import RawClient, raw_client
 from tests.gateway.transport.smuggling_corpus import BODY, REFUSED, START, TAKEN
