@@ -11,8 +11,8 @@ import re
 import orjson
 
 from gateway.accepted import view
+from gateway.decided import Decided
 from gateway.exchange import Exchange
-from gateway.held import Held
 from gateway.key_scope import check_connection
 from gateway.protocols import protocol_of
 from holdpoint.errors import Conflict, NotFound, Refusal
@@ -28,9 +28,9 @@ _MOST_READS = 20
 class HoldsResource:
     """Serves what is below `PREFIX`; the caller is identified."""
 
-    def __init__(self, store: Store, held: Held) -> None:
+    def __init__(self, store: Store, decided: Decided) -> None:
         self._store = store
-        self._held = held
+        self._decided = decided
 
     async def serve(self, exchange: Exchange, snapshot: Snapshot) -> None:
         """Raises `Refusal` (403, 404, 405, 409 and what became of the hold) and `StoreUnavailable`."""
@@ -69,7 +69,7 @@ class HoldsResource:
         elif hold.state is State.APPROVED:
             raise Refusal(RefusalCode.UNAVAILABLE, "The connection is no longer in the policy.", status=503)
         exchange.stream = hold.query.stream
-        await self._held.collect(exchange, hold)
+        await self._decided.collect(exchange, hold)
 
     async def _withdraw(self, exchange: Exchange, hold: Hold) -> Hold:
         """Cancel while pending; a second time it is cancelled already, and that is well."""

@@ -4,7 +4,7 @@
 
     start ─▶ record ─▶ _allowed ─▶ send ─▶ _answered ─▶ _more … ─▶ record ─▶ _completed ─▶ last piece and end
 
-It is `Proxy._allow` and `Forwarder.forward` as long as all goes well. Where it does not (no kept connection to the model,
+It is `Act.allow` and `Forwarder.forward` as long as all goes well. Where it does not (no kept connection to the model,
 a client that reads slowly or leaves, a model that breaks off, Redis lost) the lane ends, and a step of the coroutine
 route goes on from there: the lane itself refuses nothing and waits for nothing.
 """

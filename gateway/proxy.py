@@ -28,13 +28,10 @@ from gateway.arrival import Arrival
 from gateway.drafts import modified
 from gateway.evaluate import Evaluator
 from gateway.exchange import Exchange, new_request_id
-from gateway.forward import Forwarder
-from gateway.grants import Grants
 from gateway.guard import Guard
 from gateway.held import Held
 from gateway.holds import PREFIX, HoldsResource
 from gateway.inspect import arrived_body, known_body, read_body
-from gateway.journal import Journal
 from gateway.key_scope import OutOfScope
 from gateway.lane import Lane
 from gateway.limits import Limits
@@ -48,8 +45,6 @@ from holdpoint.live import Live, Snapshot
 from holdpoint.metrics import Metrics
 from holdpoint.model import Evaluation, Query, Verdict
 from holdpoint.settings import Settings
-from holdpoint.store.key_use import UsedKeys
-from holdpoint.tokens.providers import Providers
 
 _PASSES = frozenset({Verdict.ALLOW, Verdict.MODIFY})
 
@@ -61,27 +56,26 @@ class Proxy:
         self,
         *,
         live: Live,
+        arrival: Arrival,
         evaluator: Evaluator,
-        journal: Journal,
-        forwarder: Forwarder,
+        guard: Guard,
+        lane: Lane,
+        act: Act,
         held: Held,
-        grants: Grants,
         limits: Limits,
         holds: HoldsResource,
         status: StatusPages,
-        providers: Providers,
-        used_keys: UsedKeys,
         metrics: Metrics,
         clock: Clock,
         settings: Settings,
         access: AccessLog | None = None,
     ) -> None:
         self._live = live
-        self._arrival = Arrival(live, providers=providers, forwarder=forwarder, used_keys=used_keys, clock=clock)
+        self._arrival = arrival
         self._evaluator = evaluator
-        self._guard = Guard(metrics)
-        self._lane = Lane(journal=journal, forwarder=forwarder, guard=self._guard)
-        self._act = Act(journal, forwarder=forwarder, taking=held.taking, grants=grants, limits=limits)
+        self._guard = guard
+        self._lane = lane
+        self._act = act
         self._held = held
         self._limits = limits
         self._holds = holds

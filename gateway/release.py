@@ -13,7 +13,7 @@ from gateway.pauses import Paused, refuse_release
 from gateway.record import Recorder
 from gateway.refuse import unavailable
 from gateway.transport import ClientGone
-from gateway.wait import Waiting
+from gateway.wake_ups import WakeUps
 from holdpoint.clock import Clock
 from holdpoint.errors import NotFound, Refusal, StoreUnavailable
 from holdpoint.live import Live
@@ -32,7 +32,7 @@ class Releases:
         *,
         store: Store,
         live: Live,
-        waiting: Waiting,
+        wake_ups: WakeUps,
         forwarder: Forwarder,
         recorder: Recorder,
         journal: Journal,
@@ -41,7 +41,7 @@ class Releases:
     ) -> None:
         self._store = store
         self._live = live
-        self._waiting = waiting
+        self._wake_ups = wake_ups
         self._forwarder = forwarder
         self._recorder = recorder
         self._journal = journal
@@ -61,7 +61,7 @@ class Releases:
                 await self._check_caller(exchange)
                 await self._check_pause(exchange, hold_id)
                 async with self._turn:
-                    return await self._store.holds.release(hold_id, gateway=self._waiting.gateway, token=token)
+                    return await self._store.holds.release(hold_id, gateway=self._wake_ups.gateway, token=token)
             except StoreUnavailable:
                 # The release may have happened. The same token makes it safe to ask again.
                 if exchange.request.disconnected or asyncio.get_running_loop().time() > give_up:
@@ -117,7 +117,7 @@ class Releases:
 
     def _settle_release(self, hold_id: str) -> None:
         """Nothing was forwarded; should the release have happened all the same, the hold has failed."""
-        gateway = self._waiting.gateway
+        gateway = self._wake_ups.gateway
 
         async def settle() -> None:
             hold = await self._store.holds.get(hold_id)

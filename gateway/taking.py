@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from gateway.exchange import Exchange
 from gateway.refuse import unavailable
-from gateway.wait import Waiting
+from gateway.wake_ups import WakeUps
 from holdpoint.errors import Conflict, Refusal
 from holdpoint.model import Hold, RefusalCode, State
 from holdpoint.store import Draft, Store
@@ -30,9 +30,9 @@ _log = logging.getLogger(__name__)
 class Taking:
     """``turn`` bounds how many are on their way to Redis."""
 
-    def __init__(self, store: Store, waiting: Waiting, turn: asyncio.Semaphore) -> None:
+    def __init__(self, store: Store, wake_ups: WakeUps, turn: asyncio.Semaphore) -> None:
         self._store = store
-        self._waiting = waiting
+        self._wake_ups = wake_ups
         self._turn = turn
 
     async def take(self, exchange: Exchange, draft: Draft, allowance: Allowance) -> Hold:
@@ -77,12 +77,12 @@ class Taking:
         if draft.asynchronous or found.state in (State.APPROVED, State.COMPLETED):
             return found
         _log.info("request comes back to its hold", extra={"hold": found.id, "request": exchange.id})
-        return await self._store.holds.attach(found, gateway=self._waiting.gateway)
+        return await self._store.holds.attach(found, gateway=self._wake_ups.gateway)
 
     async def _hold(self, exchange: Exchange, draft: Draft, allowance: Allowance, *, if_first: bool) -> Hold:
         return await self._store.holds.hold(
             draft,
-            gateway=self._waiting.gateway,
+            gateway=self._wake_ups.gateway,
             idempotency_key=exchange.request.header("idempotency-key"),
             allowance=allowance,
             if_first=if_first,

@@ -1,0 +1,118 @@
+"""Who wakes the waiters of this process (`gateway.wait`): Redis, and a look around, should a signal be missing.
+
+::
+
+    a hold changes ─▶ wake-up, in the stream of the gateway that waits for it ─▶ one reader per process ─▶ its waiters
+    Redis was away, or has missed this process's beat ─▶ every hold that somebody waits for is looked at
+    a deadline has passed, and nothing came ─▶ that hold is looked at
+
+Wake-ups are sent to the process's id in Redis, for as long as its beat says that it lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from itertools import islice
+
+from gateway.wait import Waiting
+from holdpoint.errors import Conflict, StoreUnavailable
+from holdpoint.store import Store
+from holdpoint.tasks import OnDeath, Tasks
+
+_BLOCK_MS = 5_000
+_BEAT_EVERY_S = 1.0
+_MISSED_AFTER_S = 3.0
+_AGAIN_AFTER_S = 0.2
+_LOOK_AT_ONCE = 200
+_LOOK_AROUND_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class WakeUps:
+    """`start` before use, `stop` at the end. ``gateway`` is the process's id in Redis."""
+
+    def __init__(self, store: Store, waiting: Waiting, *, on_death: OnDeath | None = None) -> None:
+        self._store = store
+        self._waiting = waiting
+        self._tasks = Tasks(on_death=on_death)
+        self.gateway = ""
+
+    async def start(self, name: str) -> None:
+        """Take a place among the gateways under ``name``, and begin to listen.
+
+        Raises:
+            StoreUnavailable: Redis does not answer.
+        """
+        self.gateway = await self._store.gateways.start(name)
+        self._tasks.start("wake-ups", self._listen())
+        self._tasks.start("beat", self._beat())
+        self._tasks.start("guard", self._guard())
+
+    async def stop(self) -> None:
+        """Stop listening; what this process still had is swept by the timer."""
+        await self._tasks.aclose()
+        try:
+            await self._store.gateways.stop(self.gateway)
+        except StoreUnavailable:
+            _log.info("Redis is away: this gateway will be missed after five seconds")
+
+    async def _listen(self) -> None:
+        position, well = "0", True
+        while True:
+            try:
+                wakes = await self._store.gateways.wakes(self.gateway, after=position, block_ms=_BLOCK_MS)
+                if not well:
+                    await self._look_at_all()
+                    well = True
+            except StoreUnavailable as error:
+                if well:
+                    _log.warning("cannot hear wake-ups: %s", error)
+                well = False
+                await asyncio.sleep(_AGAIN_AFTER_S)
+                continue
+            for position, hold in wakes:  # noqa: B007 - the last position is where the next read begins
+                self._waiting.hear(hold)
+            await asyncio.sleep(0)  # who was woken goes on first, and the next read is asked for after that
+
+    async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        last, looks = loop.time(), 0
+        while True:
+            try:
+                await self._store.gateways.beat(self.gateway)
+                if loop.time() - last > _MISSED_AFTER_S:
+                    # Silent for so long, this process may be taken for gone, now or with the sweeper's next round.
+                    looks = 3
+                last = loop.time()
+                if looks:
+                    looks -= 1
+                    await self._look_at_all()
+            except StoreUnavailable:
+                _log.debug("no beat: Redis is away")
+            await asyncio.sleep(_BEAT_EVERY_S)
+
+    async def _look_at_all(self) -> None:
+        """After Redis was away: signal who missed something, and take back the holds that were given up for lost."""
+        ids = iter(self._waiting.holds())
+        while some := list(islice(ids, _LOOK_AT_ONCE)):
+            found = await self._store.holds.waiters(some)
+            for hold_id in some:
+                if hold_id not in found:
+                    self._waiting.signal(hold_id)
+            await self._take_back([hold_id for hold_id, waiter in found.items() if not waiter])
+
+    async def _take_back(self, ids: Sequence[str]) -> None:
+        for hold in await self._store.holds.get_many(ids):
+            try:
+                await self._store.holds.attach(hold, gateway=self.gateway)
+            except Conflict:
+                self._waiting.signal(hold.id)
+
+    async def _guard(self) -> None:
+        """One look around for all: a timer for each of thousands would cost more than what it waits for."""
+        while True:
+            await asyncio.sleep(_LOOK_AROUND_S)
+            self._waiting.look_around()
