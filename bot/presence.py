@@ -18,7 +18,7 @@ from holdpoint.absence import Absence
 from holdpoint.live import Snapshot
 from holdpoint.model import Hold, Requirement, State
 from holdpoint.policy import authority, people
-from holdpoint.policy.document import Group
+from holdpoint.policy.groups import Group
 
 
 @dataclass(frozen=True, slots=True)

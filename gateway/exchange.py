@@ -8,7 +8,7 @@ import secrets
 from gateway.protocols import DEFAULT, Endpoint, Protocol
 from gateway.transport import Prepared, Reply, Request
 from holdpoint.model import Connection, Requester, State, Verdict
-from holdpoint.policy.document import Issuer
+from holdpoint.policy.issuers import Issuer
 
 NOBODY = Requester("", frozenset())
 NOWHERE = Connection("", "", "openai", "")

@@ -24,8 +24,7 @@ from gateway.journal import Journal
 from gateway.limited import Limited, LimitedLog
 from holdpoint.live import Snapshot
 from holdpoint.metrics import Metrics
-from holdpoint.policy.document import Measure, Per
-from holdpoint.policy.limits import Budget, budgets_of
+from holdpoint.policy.limits import Budget, Measure, Per, budgets_of
 from holdpoint.store import Store
 from holdpoint.store.limits import Allowance
 from holdpoint.tasks import OnDeath

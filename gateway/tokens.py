@@ -15,7 +15,7 @@ from holdpoint.errors import BadToken, MissingGroups, ProviderUnavailable, Refus
 from holdpoint.live import Snapshot
 from holdpoint.model import RefusalCode, Requester
 from holdpoint.policy import Policy
-from holdpoint.policy.document import Issuer
+from holdpoint.policy.issuers import Issuer
 from holdpoint.tokens.identity import identity_of
 from holdpoint.tokens.keys import Key
 from holdpoint.tokens.providers import Providers

@@ -7,7 +7,7 @@ from typing import assert_never
 from bot.admin.office import Access, Call, Command, Office, command
 from bot.admin.words import suggestion
 from bot.answers import Answer, Table, refusal
-from holdpoint.policy.document import Limit, Measure, Per
+from holdpoint.policy.limits import Limit, Measure, Per
 from holdpoint.store.limits import Use
 
 _MOST_ROWS = 20

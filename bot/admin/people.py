@@ -8,7 +8,7 @@ from bot.admin.office import Access, Call, Command, Office, command
 from bot.admin.words import many
 from bot.answers import Answer, Table
 from holdpoint.model import Role
-from holdpoint.policy.document import Group
+from holdpoint.policy.groups import Group
 from holdpoint.store.quiet import Quiet
 
 _MOST_NAMED = 20

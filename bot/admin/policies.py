@@ -10,8 +10,8 @@ from bot.admin.words import diff_of, many, moment, suggestion
 from bot.answers import Answer, Table, refusal
 from holdpoint.errors import Problem
 from holdpoint.policy import check_policy, parse_policy
-from holdpoint.policy.document import RuleMode
 from holdpoint.policy.modes import with_mode
+from holdpoint.policy.rules import RuleMode
 from holdpoint.standing import ChangeKind
 from holdpoint.store import StoredPolicy
 

@@ -16,7 +16,7 @@ from holdpoint import key_life
 from holdpoint.errors import PolicyError, StoreUnavailable
 from holdpoint.findings import Finding, Grade
 from holdpoint.policy import parse_policy
-from holdpoint.policy.document import Rule, RuleMode
+from holdpoint.policy.rules import Rule, RuleMode
 from holdpoint.stats import MOST_DAYS, Counts, Stats
 
 _DAYS = 7

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.units import clip
-from holdpoint.policy.document import TeamsTerms
+from holdpoint.policy.groups import TeamsTerms
 
 STRANGER = "You belong to another Microsoft tenant, so you cannot decide here."
 NO_TENANT = "Teams does not say which tenant you belong to, so Holdpoint cannot tell who you are."

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.teams.elements import MOST_BYTES, Card, size_bytes
 from holdpoint.model import Hold, State
-from holdpoint.policy.document import Group
+from holdpoint.policy.groups import Group
 
 MOST_VIEWERS = 60  # https://learn.microsoft.com/adaptive-cards/authoring-cards/universal-action-model#refresh-mechanism
 

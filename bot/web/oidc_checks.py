@@ -16,7 +16,8 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from holdpoint.errors import BadToken, SignInFailed
-from holdpoint.policy.document import Group, Issuer
+from holdpoint.policy.groups import Group
+from holdpoint.policy.issuers import Issuer
 from holdpoint.store.codec import to_json
 from holdpoint.store.sessions import SignedIn
 from holdpoint.tokens.grants import Client

@@ -30,7 +30,9 @@ from bot.web.oidc_words import TOO_MANY, UNACCEPTABLE
 from holdpoint.clock import Clock
 from holdpoint.errors import BadToken, MissingGroups, SignInFailed
 from holdpoint.live import Live
-from holdpoint.policy.document import Group, Issuer, SamlProvider
+from holdpoint.policy.groups import Group
+from holdpoint.policy.issuers import Issuer
+from holdpoint.policy.saml import SamlProvider
 from holdpoint.settings import Settings
 from holdpoint.store import Store
 from holdpoint.store.codec import to_json

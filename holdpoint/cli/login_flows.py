@@ -21,7 +21,7 @@ from bot.web.oidc_checks import check_access_token, check_nonce, check_party, wi
 from holdpoint.cli.common import Refused
 from holdpoint.cli.loopback import loopback
 from holdpoint.errors import BadToken, ConfigurationError, GrantRefused, ProviderUnavailable
-from holdpoint.policy.document import Issuer
+from holdpoint.policy.issuers import Issuer
 from holdpoint.tokens.grants import Client, Grants, Tokens, new_verifier
 from holdpoint.tokens.providers import Endpoints, Providers
 from holdpoint.tokens.verify import moment_ms

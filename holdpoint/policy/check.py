@@ -14,13 +14,15 @@ from functools import lru_cache
 from typing import Final
 
 from holdpoint.errors import PolicyError, Problem
-from holdpoint.policy.conditions import every_pattern
-from holdpoint.policy.document import Document, Rule, RuleMode
+from holdpoint.model import Requester
+from holdpoint.policy.condition_tree import every_pattern
+from holdpoint.policy.document import Document
 from holdpoint.policy.engine import Policy, compile_policy
 from holdpoint.policy.matchers import NotInspected, PatternSet
-from holdpoint.policy.own_tests import run_tests
+from holdpoint.policy.own_tests import PolicyTest, query_of
 from holdpoint.policy.parse import parse_policy
 from holdpoint.policy.patterns import TextPattern
+from holdpoint.policy.rules import Rule, RuleMode
 
 _TEXT_CHARACTERS: Final = 16 * 1024
 _SLOW_SECONDS: Final = 0.005  # an ordinary rule needs 0.0001 for such a text, building its automaton included
@@ -48,13 +50,38 @@ def _failures(document: Document, policy: Policy) -> list[Problem]:
 
     Else no rule that is tested could be put in shadow, nor a new one be tried there.
     """
-    failures = run_tests(policy, document.tests)
+    failures = _run_tests(policy, document.tests)
     if not failures or all(rule.mode is RuleMode.ENFORCE for rule in document.rules):
         return failures
     rules = tuple(replace(rule, mode=RuleMode.ENFORCE) for rule in document.rules)
     enforced = compile_policy(replace(document, rules=rules), 0)
-    still = {problem.line for problem in run_tests(enforced, document.tests)}
+    still = {problem.line for problem in _run_tests(enforced, document.tests)}
     return [problem for problem in failures if problem.line in still]
+
+
+def _run_tests(policy: Policy, tests: Sequence[PolicyTest]) -> list[Problem]:
+    """A problem for every expectation that fails, at the line of its ``expect``."""
+    return [
+        Problem(f"test {test.name!r}: {failure}", test.line) for test in tests for failure in _differences(policy, test)
+    ]
+
+
+def _differences(policy: Policy, test: PolicyTest) -> Iterator[str]:
+    got = policy.evaluate(query_of(test), Requester(test.principal, test.groups, owner=test.owner), test.at_ms)
+    rules = frozenset(hit.rule for hit in got.hits)
+    reviewers = frozenset(requirement.group for requirement in got.requirements)
+    if test.verdict is not None and got.verdict is not test.verdict:
+        yield f"expected verdict {test.verdict}, got {got.verdict} (rules {_listed(rules)})"
+    if test.rules is not None and rules != test.rules:
+        yield f"expected rules {_listed(test.rules)}, got {_listed(rules)}"
+    if test.risk is not None and got.risk is not test.risk:
+        yield f"expected risk {test.risk}, got {got.risk}"
+    if test.reviewers is not None and reviewers != test.reviewers:
+        yield f"expected reviewers {_listed(test.reviewers)}, got {_listed(reviewers)}"
+
+
+def _listed(names: frozenset[str]) -> str:
+    return f"[{', '.join(sorted(names))}]"
 
 
 def _untested(document: Document) -> Iterator[Problem]:

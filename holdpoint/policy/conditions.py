@@ -10,12 +10,12 @@ nothing. Pattern numbers count over all views of the text (see `views`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 from holdpoint.model import PartRole, Query
-from holdpoint.policy.document import (
+from holdpoint.policy.condition_tree import (
     AllOf,
     AnyOf,
     Condition,
@@ -233,46 +233,3 @@ def _any_of(predicates: list[Predicate]) -> Predicate:
     if len(predicates) == 1:
         return predicates[0]
     return lambda context: any(holds(context) for holds in predicates)
-
-
-def needs_text(condition: Condition) -> bool:
-    """Whether the condition can only hold when one of its patterns matched."""
-    return any(_test_needs_text(test) for test in condition.tests)
-
-
-def _test_needs_text(test: Test) -> bool:
-    match test:
-        case TextTest(_, patterns):
-            return bool(patterns)
-        case AnyOf(conditions):
-            return all(needs_text(condition) for condition in conditions)
-        case AllOf(conditions):
-            return any(needs_text(condition) for condition in conditions)
-        case _:
-            return False
-
-
-def replaced_patterns(condition: Condition) -> Iterator[TextPattern]:
-    """The patterns whose matches `modify` replaces: all but those below `not` and `unless`."""
-    return _patterns(condition, excepted=False)
-
-
-def every_pattern(condition: Condition) -> Iterator[TextPattern]:
-    """All patterns of a condition, those below `not` and `unless` included."""
-    return _patterns(condition, excepted=True)
-
-
-def _patterns(condition: Condition, *, excepted: bool) -> Iterator[TextPattern]:
-    for test in condition.tests:
-        match test:
-            case TextTest(_, patterns):
-                yield from patterns
-            case AnyOf(conditions) | AllOf(conditions):
-                for inner in conditions:
-                    yield from _patterns(inner, excepted=excepted)
-            case Not(inner) if excepted:
-                yield from _patterns(inner, excepted=excepted)
-            case _:
-                pass
-    if excepted and condition.unless is not None:
-        yield from _patterns(condition.unless, excepted=excepted)

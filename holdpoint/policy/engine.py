@@ -28,12 +28,17 @@ from holdpoint.model import (
     Verdict,
 )
 from holdpoint.policy.conditions import Context, Predicate, compile_condition
-from holdpoint.policy.document import Defaults, Document, Group, Issuer, Rule, SamlProvider
+from holdpoint.policy.defaults import Defaults
+from holdpoint.policy.document import Document
+from holdpoint.policy.groups import Group
+from holdpoint.policy.issuers import Issuer
 from holdpoint.policy.mask import Masks
 from holdpoint.policy.matchers import NotInspected
 from holdpoint.policy.modify import rewrite
 from holdpoint.policy.patterns import BadPattern
+from holdpoint.policy.rules import Rule
 from holdpoint.policy.rulings import default_ruling, ruling_of, shown
+from holdpoint.policy.saml import SamlProvider
 from holdpoint.policy.verdicts import Ruling, merge, strictest
 from holdpoint.policy.views import NOTHING, Catalogue, Looked, Views
 

@@ -1,29 +1,84 @@
-"""``issuers`` (who may issue tokens, and what their claims mean), and the claims of ``groups``. Pure."""
+"""``issuers``: who may issue tokens, and what their claims mean. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from urllib.parse import urlsplit
 
-from yaml.nodes import Node, ScalarNode
+from yaml.nodes import Node
 
 from holdpoint.mailbox import mailbox
-from holdpoint.policy.document import USUAL_ALGORITHMS, AgentTerms, Algorithm, Issuer, SignIn
+from holdpoint.policy.claims import claim_paths, one_or_many, read_wanted
 from holdpoint.policy.reading import Reader, line_of
 from holdpoint.urls import is_safe
 
-LONGEST_GROUP = 200
 _LONGEST = 1000
-_DEEPEST = 8  # names of a claim's path
 _FIELDS = (
     "issuer", "audience", "requester", "name", "groups", "require", "algorithms", "jwks", "agents", "sign_in",
 )  # fmt: skip
 _AGENT_FIELDS = ("when", "requester", "owner", "owners")
 
 
-def is_group_name(text: str) -> bool:
-    """Whether a policy can name a group so; ``*`` is everybody else."""
-    return text != "*" and bool(text.strip()) and text.isprintable() and len(text) <= LONGEST_GROUP
+class Algorithm(StrEnum):
+    """How a token may be signed (RFC 7518, RFC 8037): asymmetric all of them, so that who verifies cannot sign."""
+
+    RS256 = "RS256"
+    RS384 = "RS384"
+    RS512 = "RS512"
+    PS256 = "PS256"
+    PS384 = "PS384"
+    PS512 = "PS512"
+    ES256 = "ES256"
+    ES384 = "ES384"
+    ES512 = "ES512"
+    EDDSA = "EdDSA"
+
+
+USUAL_ALGORITHMS = frozenset({Algorithm.RS256, Algorithm.ES256, Algorithm.PS256, Algorithm.EDDSA})
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTerms:
+    """Which tokens of an issuer are programs' (``when``: claim → one of the values; empty: all), and who answers for them.
+
+    ``requester`` is the claim that names the agent, ``owner`` the one that names its owner; ``owners`` pairs a glob over
+    the agent's name with a principal, and the first that fits counts where there is no such claim.
+    """
+
+    requester: str
+    when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    owner: str | None = None
+    owners: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """As whom the web inbox lets people sign in at an issuer. ``client_secret`` is ``env:NAME``; None for a public client."""
+
+    client_id: str
+    client_secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who may issue tokens, for which audiences (none: for signing in only), and where their claims say what.
+
+    Paths of claims lead into nested objects by dots. ``groups`` is None where no claim names groups. ``jwks`` is where the
+    keys are when the issuer has no discovery.
+    """
+
+    issuer: str
+    audiences: frozenset[str]
+    requester: str = "email"
+    name: str = "name"
+    groups: str | None = None
+    require: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    algorithms: frozenset[Algorithm] = USUAL_ALGORITHMS
+    jwks: str | None = None
+    agents: AgentTerms | None = None
+    sign_in: SignIn | None = None
 
 
 def read_issuers(reader: Reader, node: Node | None) -> tuple[Issuer, ...]:
@@ -60,10 +115,10 @@ def _read_issuer(reader: Reader, item: Node) -> Issuer | None:
         return None
     name = reader.parsed(fields.get("issuer"), "issuer", _parse_issuer, shown=False) or ""
     what = f"issuer {name!r}" if name else "an issuer"
-    audiences = _one_or_many(reader, fields.get("audience"), f"{what}: audience")
+    audiences = one_or_many(reader, fields.get("audience"), f"{what}: audience")
     if "audience" not in fields and "sign_in" not in fields:
         reader.problem(item, f"{what} lacks 'audience'")
-    path = _paths(reader, what, fields)
+    path = claim_paths(reader, what, fields)
     algorithms = [
         reader.word(each, f"{what}: algorithms", Algorithm)
         for each in reader.items(fields.get("algorithms"), f"{what}: algorithms") or ()
@@ -93,7 +148,7 @@ def _read_agents(reader: Reader, node: Node | None, what: str) -> AgentTerms | N
         owner = reader.parsed(value, f"{what}: owners", _parse_person)
         if owner is not None:
             owners.append((pattern, owner))
-    path = _paths(reader, what, fields)
+    path = claim_paths(reader, what, fields)
     if "owner" not in fields and "owners" not in fields:
         reader.problem(node, f"{what}: nobody answers for them: name owner (a claim) or owners")
     return AgentTerms(
@@ -112,46 +167,6 @@ def _read_sign_in(reader: Reader, node: Node | None, what: str) -> SignIn | None
         reader.text(fields.get("client_id"), f"{what}: client_id", longest=_LONGEST) or "",
         reader.parsed(fields.get("client_secret"), f"{what}: client_secret", parse_secret, shown=False),
     )
-
-
-def read_wanted(reader: Reader, node: Node | None, what: str) -> Mapping[str, tuple[str, ...]] | None:
-    """Claim → the values of which it should have one: ``{tid: [11111111-…]}``, ``{idtyp: app}``. None for none."""
-    entries = reader.entries(node, what)
-    if node is None or entries is None:
-        return None
-    if not entries:
-        reader.problem(node, f"{what} names no claim: name one or leave it out")
-    found = {}
-    for name, key, value in entries:
-        if not _is_path(name):
-            reader.problem(key, f"{what}: {name!r} is no path of a claim, such as realm_access.roles")
-        found[name] = _one_or_many(reader, value, f"{what}.{name}")
-    return found
-
-
-def _one_or_many(reader: Reader, node: Node | None, what: str) -> tuple[str, ...]:
-    if isinstance(node, ScalarNode):
-        text = reader.text(node, what, longest=_LONGEST)
-        return (text,) if text is not None else ()
-    return reader.texts(node, what) or ()
-
-
-def _paths(reader: Reader, what: str, fields: Mapping[str, Node]) -> Callable[[str], str | None]:
-    """``path(field)``: the path of a claim that stands there."""
-
-    def path(field: str) -> str | None:
-        text = reader.text(fields.get(field), f"{what}: {field}", longest=_LONGEST)
-        if text is not None and not _is_path(text):
-            reader.problem(fields[field], f"{what}: {field} {text!r} is no path of a claim, such as realm_access.roles")
-        return text
-
-    return path
-
-
-def _is_path(text: str) -> bool:
-    # SAML names attributes by object identifiers, whose dots lead nowhere.
-    short = text.startswith("urn:") or len(text.split(".")) <= _DEEPEST
-    return text.isprintable() and text.strip() == text and short and bool(text)
 
 
 def _parse_issuer(text: str) -> str:

@@ -6,25 +6,55 @@ budgets that a request falls under must have room for it. How they are counted: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import assert_never
 
 from yaml.nodes import Node
 
 from holdpoint.model import Requester
-from holdpoint.policy.document import Limit, Measure, Per
+from holdpoint.policy.names import Names, read_group
 from holdpoint.policy.people import canonical
 from holdpoint.policy.reading import Reader, line_of, suggestion
-from holdpoint.policy.rules import read_group
-from holdpoint.policy.when import Names
 
 MOST = 1_000_000_000
 MOST_HOLDS_AT_ONCE = 1_000
 MOST_LIMITS = 100
 _LONGEST_ID = 64
+
+
+class Measure(StrEnum):
+    """What a limit counts, under the name that the document uses."""
+
+    REQUESTS = "requests_per_minute"
+    PROMPT_TOKENS = "prompt_tokens_per_minute"
+    HOLDS_AT_ONCE = "holds_at_once"
+    HOLDS = "holds_per_hour"
+
+
+class Per(StrEnum):
+    """Who has an amount of their own under a limit."""
+
+    REQUESTER = "requester"
+    GROUP = "group"
+    CONNECTION = "connection"
+
+
 _MEASURES = tuple(measure.value for measure in Measure)
 _FIELDS = ("id", "for", "per", *_MEASURES)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So much of each measure in ``most``, for each ``per``. Without ``groups``: for everybody; ``connections``: to all."""
+
+    id: str
+    per: Per
+    groups: frozenset[str]
+    connections: frozenset[str]
+    most: Mapping[Measure, int]
+    line: int
 
 
 @dataclass(frozen=True, slots=True)

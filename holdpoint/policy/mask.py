@@ -1,4 +1,4 @@
-"""What the policy calls secret, taken out of a text that is shown and put back into one that was edited. Pure.
+"""``masks``: what the policy calls secret, taken out of a text that is shown and put back into one that was edited. Pure.
 
 ``pay with 4111 1111 1111 1111``  ─ mask ─▶  ``pay with ⟦card number 1⟧``  ─ restore ─▶  the first again
 
@@ -10,10 +10,48 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from holdpoint.policy.document import Mask
+from yaml.nodes import Node
+
 from holdpoint.policy.matchers import NotInspected, PatternSet, find
+from holdpoint.policy.names import Names, read_named_sets, read_patterns
+from holdpoint.policy.patterns import TextPattern, keyword, pattern
+from holdpoint.policy.reading import Reader
 
 _OPEN, _CLOSE = "⟦", "⟧"
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """What is a secret of one kind (``card number``), wherever text is shown."""
+
+    name: str
+    patterns: tuple[TextPattern, ...]
+
+
+def read_masks(reader: Reader, node: Node | None, names: Names) -> tuple[Mask, ...]:
+    """``masks``: ``[{name: card number, patterns: [cards]}]``."""
+    found: dict[str, Mask] = {}
+    known = ("name", "matches", "keywords", "patterns", "keyword_sets")
+    for item in reader.items(node, "masks") or ():
+        fields = reader.fields(item, "a mask", known, required=("name",))
+        if fields is None:
+            continue
+        name = reader.text(fields.get("name"), "a mask's name", longest=60) or ""
+        if name in found:
+            reader.problem(item, f"there are two masks named {name!r}")
+        if not name.isprintable() or "⟦" in name or "⟧" in name:
+            reader.problem(item, "a mask's name is printable and has no ⟦ or ⟧")
+        what = f"mask {name!r}"
+        patterns = (
+            *read_patterns(reader, names, fields.get("matches"), f"{what}: matches", pattern),
+            *read_patterns(reader, names, fields.get("keywords"), f"{what}: keywords", keyword),
+            *read_named_sets(reader, fields.get("patterns"), f"{what}: patterns", "patterns", names.patterns),
+            *read_named_sets(reader, fields.get("keyword_sets"), f"{what}: keyword_sets", "keywords", names.keywords),
+        )
+        if not patterns and fields.keys() <= {"name"}:
+            reader.problem(item, f"{what} says nothing about what to mask: name one of {', '.join(known[1:])}")
+        found[name] = Mask(name, patterns)
+    return tuple(found.values())
 
 
 class Masks:

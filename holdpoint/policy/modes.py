@@ -6,8 +6,9 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from holdpoint.errors import PolicyError, Problem
-from holdpoint.policy.document import Document, RuleMode
+from holdpoint.policy.document import Document
 from holdpoint.policy.parse import parse_policy
+from holdpoint.policy.rules import RuleMode
 from holdpoint.policy.yaml_nodes import BadYaml, compose
 
 

@@ -1,17 +1,15 @@
-"""The policy's own ``tests``: read from the document, turned into queries, run against the compiled policy. Pure."""
+"""``tests``: the policy's own ones, and the queries that they stand for. `check` runs them. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import orjson
 from yaml.nodes import MappingNode, Node
 
-from holdpoint.errors import Problem
-from holdpoint.model import Part, PartRole, Query, Requester, Risk, Verdict
-from holdpoint.policy.document import PolicyTest
-from holdpoint.policy.engine import Policy
+from holdpoint.model import Part, PartRole, Query, Risk, Verdict
 from holdpoint.policy.reading import Reader, line_of, suggestion
 
 # A Monday noon: a test that names no time does not change its outcome at night or on Sundays.
@@ -23,6 +21,30 @@ _REQUEST = (
 )  # fmt: skip  # who, what, how, when
 _EXPECT = ("verdict", "rules", "risk", "reviewers")
 _MESSAGE_ROLES = (PartRole.DEFINITION, PartRole.PARAMETER)  # roles that no message has
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTest:
+    """One of the policy's own tests: a request as it would come in, and what is expected of it."""
+
+    name: str
+    line: int
+    principal: str
+    owner: str | None
+    groups: frozenset[str]
+    connection: str | None
+    endpoint: str
+    model: str
+    messages: tuple[tuple[PartRole, str], ...]
+    tools: tuple[tuple[str, str], ...]  # name, description
+    stream: bool
+    max_tokens: int | None
+    uninspectable: tuple[str, ...]
+    at_ms: int
+    verdict: Verdict | None
+    rules: frozenset[str] | None
+    risk: Risk | None
+    reviewers: frozenset[str] | None
 
 
 def read_tests(reader: Reader, node: Node | None, connections: Sequence[str]) -> tuple[PolicyTest, ...]:
@@ -127,31 +149,6 @@ def _names(reader: Reader, node: Node | None, what: str) -> frozenset[str] | Non
         return None if node is None else frozenset()
     found = reader.texts(node, what)
     return None if found is None else frozenset(found)
-
-
-def run_tests(policy: Policy, tests: Sequence[PolicyTest]) -> list[Problem]:
-    """A problem for every expectation that fails, at the line of its ``expect``."""
-    return [
-        Problem(f"test {test.name!r}: {failure}", test.line) for test in tests for failure in _failures(policy, test)
-    ]
-
-
-def _failures(policy: Policy, test: PolicyTest) -> Iterator[str]:
-    got = policy.evaluate(query_of(test), Requester(test.principal, test.groups, owner=test.owner), test.at_ms)
-    rules = frozenset(hit.rule for hit in got.hits)
-    reviewers = frozenset(requirement.group for requirement in got.requirements)
-    if test.verdict is not None and got.verdict is not test.verdict:
-        yield f"expected verdict {test.verdict}, got {got.verdict} (rules {_listed(rules)})"
-    if test.rules is not None and rules != test.rules:
-        yield f"expected rules {_listed(test.rules)}, got {_listed(rules)}"
-    if test.risk is not None and got.risk is not test.risk:
-        yield f"expected risk {test.risk}, got {got.risk}"
-    if test.reviewers is not None and reviewers != test.reviewers:
-        yield f"expected reviewers {_listed(test.reviewers)}, got {_listed(reviewers)}"
-
-
-def _listed(names: frozenset[str]) -> str:
-    return f"[{', '.join(sorted(names))}]"
 
 
 def query_of(test: PolicyTest) -> Query:

@@ -7,27 +7,21 @@ from yaml.nodes import Node
 from holdpoint.errors import PolicyError, Problem
 from holdpoint.model import Role
 from holdpoint.policy.authority_terms import read_authority
+from holdpoint.policy.connections import read_connections
+from holdpoint.policy.defaults import read_defaults
 from holdpoint.policy.document import Document
+from holdpoint.policy.groups import read_groups, read_teams
 from holdpoint.policy.issuers import read_issuers
 from holdpoint.policy.limits import read_limits
+from holdpoint.policy.mask import read_masks
+from holdpoint.policy.names import Names, read_sets
 from holdpoint.policy.own_tests import read_tests
 from holdpoint.policy.patterns import keyword, pattern
 from holdpoint.policy.reading import Reader
+from holdpoint.policy.roles import all_roles, read_roles, read_second_admin
+from holdpoint.policy.routes import read_routes
 from holdpoint.policy.rules import read_rules
 from holdpoint.policy.saml import read_saml
-from holdpoint.policy.sections import (
-    all_roles,
-    read_connections,
-    read_defaults,
-    read_groups,
-    read_masks,
-    read_roles,
-    read_routes,
-    read_second_admin,
-    read_sets,
-    read_teams,
-)
-from holdpoint.policy.when import Names
 from holdpoint.policy.yaml_nodes import BadYaml, compose
 
 VERSION = 1

@@ -1,29 +1,57 @@
-"""One entry of ``rules``: YAML nodes → `Rule`, with the reviewers, times and outcomes that defaults fill in. Pure."""
+"""``rules``: their types, and YAML nodes → `Rule`, with the reviewers, times and outcomes that defaults fill in. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from yaml.nodes import Node
 
-from holdpoint.model import Escalation, OnTimeout, Requirement, Risk, Verdict
-from holdpoint.policy.conditions import needs_text, replaced_patterns
-from holdpoint.policy.document import Condition, Defaults, Rule, RuleMode
+from holdpoint.model import USUAL_TERMS, Escalation, OnTimeout, Requirement, ReviewTerms, Risk, Verdict
+from holdpoint.policy.condition_tree import Condition, needs_text, replaced_patterns
+from holdpoint.policy.defaults import Defaults
+from holdpoint.policy.names import Names
 from holdpoint.policy.reading import Reader, line_of
+from holdpoint.policy.reviewers import check_order, read_escalations, read_reviewers
 from holdpoint.policy.terms import TERM_FIELDS, read_terms
-from holdpoint.policy.when import Names, WhenReader
+from holdpoint.policy.when import WhenReader
 
 REDACTED = "[redacted]"
 PAUSE = "pause"
 RESERVED_IDS = ("default", "uninspectable", PAUSE)  # hits that no rule of a document makes carry these
-MAX_APPROVALS = 20
 
 _FIELDS = (
     "id", "description", "when", "verdict", "risk", "enabled", "mode",
     "reviewers", "timeout", "escalate", "on_timeout", *TERM_FIELDS, "modify",
 )  # fmt: skip  # those of every rule, then those of one verdict
 _ONLY_REVIEW = ("reviewers", "timeout", "escalate", "on_timeout", *TERM_FIELDS)
+
+
+class RuleMode(StrEnum):
+    """Whether a rule counts. In shadow it is evaluated and recorded, and changes nothing."""
+
+    ENFORCE = "enforce"
+    SHADOW = "shadow"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. ``replacement`` is what `modify` puts in place. ``requirements`` are resolved (never empty for `review`)."""
+
+    id: str
+    description: str
+    when: Condition
+    verdict: Verdict
+    risk: Risk
+    line: int
+    requirements: tuple[Requirement, ...] = ()
+    timeout_ms: int = 0
+    escalations: tuple[Escalation, ...] = ()
+    on_timeout: OnTimeout = OnTimeout.REJECT
+    replacement: str | None = None
+    terms: ReviewTerms = USUAL_TERMS
+    mode: RuleMode = RuleMode.ENFORCE
 
 
 def read_rules(reader: Reader, node: Node | None, names: Names, defaults: Defaults) -> tuple[Rule, ...]:
@@ -35,7 +63,7 @@ def read_rules(reader: Reader, node: Node | None, names: Names, defaults: Defaul
         reader.rule = None
         if rule is not None:
             rules.append(rule)
-    _check_order(reader, rules, defaults.requirements)
+    check_order(reader, [(1, defaults.requirements), *((rule.line, rule.requirements) for rule in rules)])
     return tuple(rules)
 
 
@@ -145,7 +173,7 @@ def _read_review(
         if not requirements:
             reader.problem(node, "nobody may decide: name reviewers here, in defaults, or roles.admins")
     timeout_ms = reader.duration(fields.get("timeout"), "timeout") or defaults.timeout_ms
-    escalations = _read_escalations(reader, fields.get("escalate"), names)
+    escalations = read_escalations(reader, fields.get("escalate"), names)
     on_timeout = reader.word(fields.get("on_timeout"), "on_timeout", OnTimeout) or defaults.on_timeout
     if on_timeout is OnTimeout.ESCALATE and not escalations:
         reader.problem(fields.get("on_timeout", node), "on_timeout escalate needs escalate: [{after, group}]")
@@ -159,76 +187,3 @@ def _read_review(
         rule.id, rule.description, rule.when, rule.verdict, rule.risk, rule.line,
         requirements, timeout_ms, escalations, on_timeout, terms=read_terms(reader, fields),
     )  # fmt: skip  # the fields of every rule, then those of a review
-
-
-def read_reviewers(reader: Reader, node: Node | None, names: Names) -> tuple[Requirement, ...]:
-    """``[{group: leads}, {group: security, approvals: 2, after: leads}]``."""
-    found: dict[str, Requirement] = {}
-    for item in reader.items(node, "reviewers") or ():
-        fields = reader.fields(item, "an entry of reviewers", ("group", "approvals", "after"), required=("group",))
-        if fields is None:
-            continue
-        group = read_group(reader, fields.get("group"), names)
-        approvals = reader.number(fields.get("approvals"), "approvals", least=1) or 1
-        if approvals > MAX_APPROVALS:
-            reader.problem(item, f"approvals must be at most {MAX_APPROVALS}")
-        if group is None:
-            continue
-        if group in found:
-            reader.problem(item, f"reviewers names the group {group!r} twice")
-        found[group] = Requirement(group, approvals, after=_read_after(reader, fields.get("after"), found))
-    return tuple(found.values())
-
-
-def _read_after(reader: Reader, node: Node | None, before: Collection[str]) -> tuple[str, ...]:
-    """``after: leads``, or a list: groups that the same list names further up, so that nobody waits for themselves."""
-    if node is None:
-        return ()
-    single = isinstance(node.value, str)
-    groups = (reader.text(node, "after") or "",) if single else reader.texts(node, "after") or ()
-    for group in filter(None, groups):
-        if group not in before:
-            reader.problem(node, f"after names {group!r}: name a group that stands further up in the same reviewers")
-    return tuple(dict.fromkeys(filter(None, groups)))
-
-
-def _check_order(reader: Reader, rules: Sequence[Rule], defaults: Sequence[Requirement]) -> None:
-    """No two rules ask for the same groups in opposite orders: of a request that matches both, nobody's turn would come."""
-    after: dict[str, set[str]] = {}
-    for line, requirements in [(1, defaults), *((rule.line, rule.requirements) for rule in rules)]:
-        for each in requirements:
-            for group in each.after:
-                if each.group in _all_before(group, after):
-                    reader.problem(line, f"reviewers: {each.group!r} comes after {group!r} here, and before elsewhere")
-                else:
-                    after.setdefault(each.group, set()).add(group)
-
-
-def _all_before(group: str, after: Mapping[str, set[str]]) -> set[str]:
-    """``group``, and whatever comes before it."""
-    found: set[str] = set()
-    waiting = [group]
-    while waiting:
-        found.add(each := waiting.pop())
-        waiting += after.get(each, set()) - found
-    return found
-
-
-def read_group(reader: Reader, node: Node | None, names: Names) -> str | None:
-    group = reader.text(node, "group", longest=200)
-    if node is not None and group is not None:
-        names.check_group(reader, node, group)
-    return group
-
-
-def _read_escalations(reader: Reader, node: Node | None, names: Names) -> tuple[Escalation, ...]:
-    found = []
-    for item in reader.items(node, "escalate") or ():
-        fields = reader.fields(item, "an entry of escalate", ("after", "group"), required=("after", "group"))
-        if fields is None:
-            continue
-        after_ms = reader.duration(fields.get("after"), "after")
-        group = read_group(reader, fields.get("group"), names)
-        if after_ms is not None and group is not None:
-            found.append(Escalation(after_ms, group))
-    return tuple(sorted(found, key=lambda step: (step.after_ms, step.group)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from dataclasses import dataclass
 
 from yaml.nodes import Node
 
-from holdpoint.policy.document import SamlProvider
 from holdpoint.policy.issuers import parse_address
 from holdpoint.policy.reading import Reader
 
@@ -16,6 +16,21 @@ _LONGEST = 1000
 _LONGEST_CERTIFICATE = 16_384
 _FIELDS = ("entity_id", "sso_url", "certificates", "requester", "name", "groups")
 _PEM = re.compile(r"\s*-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class SamlProvider:
+    """Where people sign in by SAML 2.0, and whose word is taken: signed by the key of one of ``certificates`` (PEM).
+
+    ``requester``, ``name`` and ``groups`` are names of attributes. Without ``requester`` the NameID is the e-mail address.
+    """
+
+    entity_id: str
+    sso_url: str
+    certificates: tuple[str, ...]
+    requester: str | None = None
+    name: str | None = None
+    groups: str | None = None
 
 
 def read_saml(reader: Reader, node: Node | None) -> tuple[SamlProvider, ...]:

@@ -16,7 +16,8 @@ from holdpoint.errors import MayNotDecide
 from holdpoint.model import Requirement, Reviewer, Role
 from holdpoint.policy import people
 from holdpoint.policy.authority import Right
-from holdpoint.policy.document import Document, Group
+from holdpoint.policy.document import Document
+from holdpoint.policy.groups import Group
 from holdpoint.policy.rules import PAUSE
 
 

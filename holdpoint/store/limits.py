@@ -16,8 +16,7 @@ import orjson
 
 from holdpoint.clock import Clock
 from holdpoint.model import State
-from holdpoint.policy.document import Measure, Per
-from holdpoint.policy.limits import Budget
+from holdpoint.policy.limits import Budget, Measure, Per
 from holdpoint.store import keys
 from holdpoint.store.client import Argument, Client, Script
 

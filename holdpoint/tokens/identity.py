@@ -22,8 +22,8 @@ from typing import Any
 
 from holdpoint.errors import BadToken, MissingGroups
 from holdpoint.mailbox import mailbox
-from holdpoint.policy.document import AgentTerms, Group, Issuer
-from holdpoint.policy.issuers import is_group_name
+from holdpoint.policy.groups import Group, is_group_name
+from holdpoint.policy.issuers import AgentTerms, Issuer
 from holdpoint.policy.patterns import Regex, encode, glob
 from holdpoint.tokens.claims import claim, lacking, values_at
 from holdpoint.tokens.verify import moment_ms

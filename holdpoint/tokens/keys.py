@@ -8,7 +8,7 @@ from typing import Any
 
 import jwt
 
-from holdpoint.policy.document import Algorithm
+from holdpoint.policy.issuers import Algorithm
 
 LEAST_RSA_BITS = 2048
 _MOST_RSA_BITS = 16_384  # a larger one costs more time than it is worth

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from holdpoint.clock import Clock
 from holdpoint.errors import ProviderUnavailable, UnknownKeyId
-from holdpoint.policy.document import Issuer
+from holdpoint.policy.issuers import Issuer
 from holdpoint.tasks import OnDeath, Tasks
 from holdpoint.tokens.kept import Kept, Terms
 from holdpoint.tokens.keys import Key, usable_keys

@@ -27,7 +27,7 @@ import orjson
 from jwt.algorithms import get_default_algorithms
 
 from holdpoint.errors import BadToken, UnknownKeyId
-from holdpoint.policy.document import Algorithm
+from holdpoint.policy.issuers import Algorithm
 from holdpoint.tokens.keys import Key
 
 SKEW_MS = 60_000

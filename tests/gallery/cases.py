@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from bot.cards import CardView, card_view
 from holdpoint.model import Hold, Part, PartRole, Requirement, Reviewer, Risk, RuleHit, State, Verdict
-from holdpoint.policy.document import Mask
-from holdpoint.policy.mask import Masks
+from holdpoint.policy.mask import Mask, Masks
 from holdpoint.policy.patterns import pattern
 from tests.gallery.holds import (
     BOT,

@@ -12,8 +12,7 @@ import redis
 
 from gateway.budgets import Budgets
 from holdpoint.errors import StoreUnavailable
-from holdpoint.policy.document import Measure, Per
-from holdpoint.policy.limits import Budget
+from holdpoint.policy.limits import Budget, Measure, Per
 from holdpoint.store import Store
 from tests.conftest import MovingClock
 from tests.support.redis_server import RedisServer

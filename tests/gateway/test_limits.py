@@ -18,8 +18,7 @@ from gateway.limits import limited as limited_by
 from holdpoint import apikey
 from holdpoint.clock import now_ms
 from holdpoint.model import Evaluation, EventKind, KeyRecord, Query, State
-from holdpoint.policy.document import Measure, Per
-from holdpoint.policy.limits import Budget
+from holdpoint.policy.limits import Budget, Measure, Per
 from holdpoint.store import Store
 from holdpoint.store.client import Client
 from holdpoint.store.limits import Limits, Wish

@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from bot.answers import Answer, Table
-from holdpoint.policy.document import Measure, Per
-from holdpoint.policy.limits import Budget
+from holdpoint.policy.limits import Budget, Measure, Per
 from holdpoint.store.limits import Allowance, Wish
 from tests.bot.admin.conftest import CARA, SAM, Run
 from tests.bot.world import POLICY, World

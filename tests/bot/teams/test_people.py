@@ -18,7 +18,7 @@ from bot.teams.roster import Member, principal, refusal
 from bot.teams.rosters import MOST_SINGLE, NOT_THERE
 from holdpoint.errors import ChannelError, ChannelUnavailable
 from holdpoint.live import Live
-from holdpoint.policy.document import TeamsTerms
+from holdpoint.policy.groups import TeamsTerms
 from holdpoint.store import Store
 from holdpoint.store.conversations import ConversationKind
 from tests.bot.teams.outward import Outward, outward

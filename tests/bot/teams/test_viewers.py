@@ -13,7 +13,7 @@ from bot.teams.threads import ADAPTIVE
 from bot.teams.viewers import MOST_VIEWERS, viewers_of, with_viewers
 from bot.views import DIGEST_LINES, BundleView, DigestView, digest_line
 from holdpoint.model import Escalation, Requester, Requirement, State
-from holdpoint.policy.document import Group
+from holdpoint.policy.groups import Group
 from tests.bot.teams.surfaces import LINK, Json, hold_with, seen
 from tests.bot.teams.test_sizes import EXTREMES, crowded
 from tests.fakes.teams.activities import utf16_bytes

@@ -14,7 +14,7 @@ import pytest
 
 from holdpoint.cli import main
 from holdpoint.clock import now_ms
-from holdpoint.policy.document import Issuer
+from holdpoint.policy.issuers import Issuer
 from holdpoint.tokens.identity import identity_of
 from holdpoint.tokens.providers import Providers
 from tests.support.cli import Cli, Ended

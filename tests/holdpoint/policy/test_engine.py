@@ -18,7 +18,7 @@ from holdpoint.model import (
     Verdict,
 )
 from holdpoint.policy import Policy, compile_policy, parse_policy
-from holdpoint.policy.document import Condition, TextTest
+from holdpoint.policy.condition_tree import Condition, TextTest
 from holdpoint.policy.engine import LARGE_BODY_BYTES, LARGEST_AT_ONCE_BYTES, SMALL_BODY_BYTES
 from holdpoint.policy.patterns import TextPattern
 from holdpoint.policy.when import PROMPT_ROLES

@@ -9,7 +9,7 @@ import pytest
 
 from holdpoint.errors import PolicyError
 from holdpoint.policy import issuers, parse_policy
-from holdpoint.policy.document import USUAL_ALGORITHMS, AgentTerms, Algorithm, Issuer, SignIn
+from holdpoint.policy.issuers import USUAL_ALGORITHMS, AgentTerms, Algorithm, Issuer, SignIn
 
 FULL = """
 version: 1

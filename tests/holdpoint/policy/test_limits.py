@@ -7,8 +7,7 @@ import pytest
 from holdpoint.errors import PolicyError
 from holdpoint.model import Requester
 from holdpoint.policy import parse_policy
-from holdpoint.policy.document import Measure, Per
-from holdpoint.policy.limits import budgets_of
+from holdpoint.policy.limits import Measure, Per, budgets_of
 
 HEAD = """
 version: 1

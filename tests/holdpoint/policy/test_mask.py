@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdpoint.policy.document import Mask
-from holdpoint.policy.mask import Masks, mask, restore
+from holdpoint.policy.mask import Mask, Masks, mask, restore
 from holdpoint.policy.patterns import keyword, pattern
 from tests.holdpoint.policy.builders import policy, starved
 

@@ -13,8 +13,8 @@ from holdpoint.errors import PolicyError
 from holdpoint.ledger.columns import derive
 from holdpoint.model import Risk, Span, Verdict
 from holdpoint.policy import check_policy, parse_policy
-from holdpoint.policy.document import RuleMode
 from holdpoint.policy.modes import with_mode
+from holdpoint.policy.rules import RuleMode
 from holdpoint.store.codec import to_json
 from tests.holdpoint.policy.builders import HEAD, document, evaluate, policy, rules_hit
 

@@ -7,7 +7,9 @@ import pytest
 from holdpoint.errors import PolicyError
 from holdpoint.model import Connection, Escalation, OnTimeout, Requirement, Risk, Role, Route, Verdict
 from holdpoint.policy import check_policy, parse_policy
-from holdpoint.policy.document import Defaults, Group, Issuer
+from holdpoint.policy.defaults import Defaults
+from holdpoint.policy.groups import Group
+from holdpoint.policy.issuers import Issuer
 from tests.holdpoint.policy.builders import HEAD, document
 
 EXAMPLE = (Path(__file__).parent / "example.yaml").read_text()

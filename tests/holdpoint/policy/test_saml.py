@@ -6,7 +6,7 @@ import pytest
 
 from holdpoint.errors import PolicyError
 from holdpoint.policy import parse_policy
-from holdpoint.policy.document import SamlProvider
+from holdpoint.policy.saml import SamlProvider
 from tests.support.saml import key_pair
 
 ONE, TWO = key_pair("idp").certificate, key_pair("next").certificate

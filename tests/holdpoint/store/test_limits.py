@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from holdpoint.errors import Conflict, OverLimit
 from holdpoint.model import Hold, State
-from holdpoint.policy.document import Measure, Per
-from holdpoint.policy.limits import Budget
+from holdpoint.policy.limits import Budget, Measure, Per
 from holdpoint.store import Store
 from holdpoint.store.client import Client
 from holdpoint.store.holds import Lifetimes

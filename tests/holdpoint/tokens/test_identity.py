@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from holdpoint.errors import BadToken, MissingGroups
-from holdpoint.policy.document import AgentTerms, Group, Issuer
+from holdpoint.policy.groups import Group
+from holdpoint.policy.issuers import AgentTerms, Issuer
 from holdpoint.tokens.claims import claim, values_at
 from holdpoint.tokens.identity import Identity, identity_of
 from tests.holdpoint.tokens.issuing import AUDIENCE, ISSUER, claims

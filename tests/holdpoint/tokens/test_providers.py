@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from holdpoint.errors import BadToken, ProviderUnavailable, UnknownKeyId
-from holdpoint.policy.document import Issuer
+from holdpoint.policy.issuers import Issuer
 from holdpoint.tokens.providers import TERMS, Providers
 from holdpoint.tokens.reading import MOST_BYTES
 from tests.conftest import MovingClock

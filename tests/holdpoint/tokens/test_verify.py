@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 
 from holdpoint.errors import BadToken, UnknownKeyId
-from holdpoint.policy.document import USUAL_ALGORITHMS, Algorithm
+from holdpoint.policy.issuers import USUAL_ALGORITHMS, Algorithm
 from holdpoint.tokens.keys import Key, usable_keys
 from holdpoint.tokens.verify import MOST_CHARACTERS, SKEW_MS, addressed, claims_of, looks_like_token
 from tests.holdpoint.tokens.issuing import AUDIENCE, ISSUER, Json, claims, jwk, private_key, signed
