@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from holdpoint.model import Part
-from holdpoint.policy.matchers import Search
+from holdpoint.policy.spans import Search
 from holdpoint.policy.verdicts import Ruling
 from holdpoint.policy.views import Looked
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from holdpoint.model import OnTimeout, Query, RuleHit, Span, Verdict
 from holdpoint.policy.defaults import Defaults
-from holdpoint.policy.matchers import merge as merge_spans
 from holdpoint.policy.rules import Rule, RuleMode
+from holdpoint.policy.spans import merge as merge_spans
 from holdpoint.policy.verdicts import Ruling
 from holdpoint.policy.views import Looked
 

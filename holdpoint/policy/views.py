@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from holdpoint.model import Part, PartRole
-from holdpoint.policy.matchers import Inspected, Offsets, PatternSet, Search
+from holdpoint.policy.matchers import PatternSet
 from holdpoint.policy.patterns import TextPattern
+from holdpoint.policy.spans import Inspected, Offsets, Search
 
 
 class Catalogue:

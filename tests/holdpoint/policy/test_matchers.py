@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdpoint.policy.matchers import NotInspected, Offsets, PatternSet, Search, find, merge
+from holdpoint.policy.matchers import NotInspected, PatternSet, find
 from holdpoint.policy.patterns import BadPattern, TextPattern, encode, keyword, pattern
+from holdpoint.policy.spans import Offsets, Search, merge
 from tests.holdpoint.policy.builders import starved
 
 
