@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
+from bot.accounts import UnknownPerson
 from bot.decide import Decider
-from bot.directory import UnknownPerson
 from bot.grants import Grants
 from holdpoint.errors import DecisionError, MayNotDecide, NotFound
 from holdpoint.model import DecisionKind, Factor, Reviewer, Role

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from bot.accounts import UnknownPerson
 from bot.cards import CardView, card_view
 from bot.conversation import Conversation
 from bot.decide import Decider
-from bot.directory import Directory, UnknownPerson
+from bot.directory import Directory
 from bot.drawer import LARGE_BYTES, Drawer
 from bot.grants import Grants
 from bot.platform import Posted

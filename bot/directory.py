@@ -1,37 +1,30 @@
 """Who somebody is: a Holdpoint key, or a chat platform's user, turned into a `Reviewer` as of this moment.
 
 Groups and roles are looked up at every decision (promise 5), from the process's live view, which is never more than a
-second old. So are links of chat accounts to principals (`bot.linking`). What a platform says of a person is believed for
-a minute where it is only shown something; where it acts, the platform is asked again (docs/linking.md).
+second old. So are links of chat accounts to principals (`bot.linking`). What the platform itself says of a user: `bot.accounts`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
-from dataclasses import dataclass, replace
-from typing import Protocol
 
 from bot.absence import standing_in
+from bot.accounts import Accounts, Platform, UnknownPerson
 from holdpoint import apikey, key_life
 from holdpoint.addresses import networks_of
 from holdpoint.clock import Clock
 from holdpoint.errors import Conflict, HoldpointError
-from holdpoint.linked import Link, address_of
+from holdpoint.linked import Link
 from holdpoint.live import Live, Snapshot
 from holdpoint.model import Account, KeyRecord, Reviewer, Role
 from holdpoint.store.key_use import UsedKeys
 from holdpoint.store.links import Links
 from holdpoint.store.sessions import Session
 
-_REMEMBER_MS = 60_000
-_MOST = 10_000
 VOID = (
     "Your account was linked while it had another e-mail address, so the link does not count any more, and nothing was "
     "done. From now on you are who your account's own address says; type link to link it anew."
 )
-NO_ADDRESS = "Your account has no e-mail address that Holdpoint can see, so it cannot tell who you are."
-ODD_ADDRESS = "Your account's e-mail address could be taken for another one, so Holdpoint cannot tell who you are."
 
 _log = logging.getLogger("bot.directory")
 
@@ -43,44 +36,8 @@ class UnknownKey(HoldpointError):
     """
 
 
-class UnknownPerson(HoldpointError):
-    """The platform does not say who this is. ``str()`` may be shown to the person."""
-
-
 class VoidLink(UnknownPerson):
     """The account was linked, and is not the one any more that was; from now on it is who its own address says."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlatformUser:
-    """What a platform vouches for. ``groups`` are Holdpoint groups that its own user groups stand for.
-
-    ``aliases`` are other addresses of the person, under which a key or another platform may know them. ``place`` is the
-    id of the workspace or tenant that the account belongs to. ``zone`` is the IANA name of their time zone, if it is known.
-    """
-
-    id: str
-    email: str
-    name: str
-    groups: frozenset[str] = frozenset()
-    aliases: frozenset[str] = frozenset()
-    place: str = ""
-    zone: str = ""
-
-
-class Platform(Protocol):
-    """One chat platform's directory."""
-
-    async def look_up(self, user_id: str, *, fresh: bool = False) -> PlatformUser | None:
-        """The person behind ``user_id``; None when the platform does not know them or keeps their e-mail secret.
-
-        ``fresh``: as the platform says after this call was made; else perhaps as it said within the last minute.
-
-        Raises:
-            UnknownPerson: they are nobody to Holdpoint; says why.
-            ChannelError: the platform could not be asked.
-        """
-        ...
 
 
 class Directory:
@@ -96,7 +53,7 @@ class Directory:
         self._clock = clock
         self._links = links
         self._used_keys = used_keys
-        self._remembered: OrderedDict[tuple[str, str], tuple[int, PlatformUser]] = OrderedDict()
+        self._accounts = Accounts(clock)
 
     async def by_key(self, text: str, *, channel: str, address: str = "") -> Reviewer:
         """Who holds the key ``text``.
@@ -153,7 +110,7 @@ class Directory:
             ChannelError: it could not be asked.
             StoreUnavailable: the truth cannot be had.
         """
-        user = await self._look_up(platform, channel, user_id, fresh=fresh)
+        user = await self._accounts.look_up(platform, channel, user_id, fresh=fresh)
         await self._live.ensure_fresh()
         snapshot = self._live.snapshot
         account = Account(channel, user.place, user.id, user.name, user.email)
@@ -200,7 +157,7 @@ class Directory:
 
     def forget(self, channel: str, user_id: str) -> None:
         """Ask the platform again the next time (it said that the person changed)."""
-        self._remembered.pop((channel, user_id), None)
+        self._accounts.forget(channel, user_id)
 
     def _reviewer(self, record: KeyRecord, *, channel: str, address: str) -> Reviewer:
         # A key can do what it was made for, and no more: one that its owner gave to a program does not review.
@@ -221,25 +178,6 @@ class Directory:
         except Conflict:
             return  # another bot has seen it, or somebody has linked or unlinked it
         await self._live.look()
-
-    async def _look_up(self, platform: Platform, channel: str, user_id: str, *, fresh: bool) -> PlatformUser:
-        now = self._clock()
-        found = self._remembered.get((channel, user_id))
-        if not fresh and found is not None and 0 <= now - found[0] < _REMEMBER_MS:
-            return found[1]
-        self.forget(channel, user_id)  # what cannot be asked now is not known any more
-        user = await platform.look_up(user_id, fresh=fresh)
-        if user is None or not user.email:
-            raise UnknownPerson(NO_ADDRESS)
-        address = address_of(user.email)
-        if not address:
-            raise UnknownPerson(ODD_ADDRESS)
-        user = replace(user, email=address)
-        self._remembered[channel, user_id] = (now, user)
-        self._remembered.move_to_end((channel, user_id))
-        while len(self._remembered) > _MOST:
-            self._remembered.popitem(last=False)
-        return user
 
 
 def _others(snapshot: Snapshot, principal: str, *others: str) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
-from bot.directory import UnknownPerson
+from bot.accounts import UnknownPerson
 from holdpoint.absence import Absence
 from holdpoint.errors import ChannelRefused
 from holdpoint.live import Snapshot

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from bot.accounts import UnknownPerson
 from bot.answers import Answer, refusal
 from bot.desk import sentence
-from bot.directory import UnknownPerson
 from holdpoint.errors import ChannelError, StoreUnavailable
 from holdpoint.model import Reviewer
 

@@ -18,9 +18,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from bot.accounts import UnknownPerson
 from bot.answers import Answer
 from bot.commands import Commands
-from bot.directory import UnknownPerson
 from bot.slack import KIND
 from bot.slack.answers import answer_blocks, answer_text
 from bot.slack.desk import SLACK_AWAY, Ack, Body, Desk

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot import desk
+from bot.accounts import UnknownPerson
 from bot.desk import GONE, Shown, Trouble, sentence
-from bot.directory import UnknownPerson
 from bot.platform import Posted
 from bot.slack import KIND
 from bot.slack.channel import INERT

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
-from bot.directory import PlatformUser, UnknownPerson
+from bot.accounts import PlatformUser, UnknownPerson
 from bot.remembered import Remembered
 from bot.slack import KIND
 from bot.slack.client import Installation, SlackClient, SlackRefused
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class People:
-    """Slack's users and user groups; a `bot.directory.Platform`."""
+    """Slack's users and user groups; a `bot.accounts.Platform`."""
 
     def __init__(self, client: SlackClient, live: Live, *, clock: Clock) -> None:
         self._client = client

@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.accounts import UnknownPerson
 from bot.dashboard import Dashboards
-from bot.directory import UnknownPerson
 from bot.slack.client import SlackRefused
 from bot.slack.desk import Ack, Body, Desk
 from bot.slack.home_view import home_view, stranger_view

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bot import desk
+from bot.accounts import UnknownPerson
 from bot.desk import GONE, NOT_RECORDED, TOO_SLOW, Shown, Trouble, sentence
-from bot.directory import UnknownPerson
 from bot.platform import Posted
 from bot.teams import KIND, roster, strays
 from bot.teams.arrived import Click, text_at

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from bot.directory import PlatformUser, UnknownPerson
+from bot.accounts import PlatformUser, UnknownPerson
 from bot.platform import NobodyThere
 from bot.teams import KIND, roster
 from bot.teams.arrived import bare
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 class People:
-    """Teams' people and their groups; a `bot.directory.Platform`. Besides ChannelError, Redis may be lost (StoreUnavailable)."""
+    """Teams' people and their groups; a `bot.accounts.Platform`. Besides ChannelError, Redis may be lost (StoreUnavailable)."""
 
     def __init__(
         self, rosters: Rosters, places: Places, live: Live, *, home: str, clock: Clock, entra: EntraGroups | None = None

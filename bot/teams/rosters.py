@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from bot.directory import UnknownPerson
+from bot.accounts import UnknownPerson
 from bot.remembered import Remembered
 from bot.teams.places import Places
 from bot.teams.roster import Member

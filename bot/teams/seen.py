@@ -14,10 +14,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bot.accounts import UnknownPerson
 from bot.bundle_views import bundled
 from bot.cards import CardView
 from bot.conversation import is_requester
-from bot.directory import UnknownPerson
 from bot.drawer import channels_of
 from bot.teams import KIND
 from bot.teams.arrived import Click

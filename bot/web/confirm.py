@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
+from bot.accounts import UnknownPerson
 from bot.confirmation import NotYours, Settled
-from bot.directory import UnknownPerson
 from bot.web import passkeys, reading
 from bot.web.confirm_view import Page, facts_of, items_of, page_of
 from bot.web.pages import Notice, html, masks_of, record, see_other, sentence

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from bot.absence import standing_in
+from bot.accounts import PlatformUser
 from bot.cards import card_view
-from bot.directory import PlatformUser
 from bot.drawer import Drawer
 from bot.email.personal import EmailPersonal
 from bot.happenings import happenings

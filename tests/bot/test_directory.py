@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.directory import Directory, PlatformUser, UnknownKey, UnknownPerson
+from bot.accounts import PlatformUser, UnknownPerson
+from bot.directory import Directory, UnknownKey
 from holdpoint.model import Role
 from tests.bot.world import World
 from tests.conftest import MovingClock

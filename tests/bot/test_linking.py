@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from bot.directory import Directory, PlatformUser, UnknownPerson, VoidLink
+from bot.accounts import PlatformUser, UnknownPerson
+from bot.directory import Directory, VoidLink
 from bot.linking import Linking, MayNotLink, SignedIn
 from holdpoint.errors import Conflict, MayNotDecide, NotFound
 from holdpoint.linked import Link

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bot import slack as names
+from bot.accounts import UnknownPerson
 from bot.confirmation import Confirmations
-from bot.directory import UnknownPerson
 from bot.grants import Grants
 from holdpoint.model import (
     Factor,

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bot.directory import Directory, UnknownPerson
+from bot.accounts import UnknownPerson
+from bot.directory import Directory
 from bot.platform import NobodyThere
 from bot.teams import roster
 from bot.teams.graph import Graph

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bot import teams as names
+from bot.accounts import UnknownPerson
 from bot.confirmation import Confirmations
-from bot.directory import UnknownPerson
 from bot.grants import Grants
 from holdpoint.model import Factor, GrantLimits, GrantScope, Reviewer, ReviewTerms, Risk, Role, State
 from holdpoint.store.bundles import BundleKind, Covered
