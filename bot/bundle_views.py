@@ -12,7 +12,8 @@ from typing import Any
 
 from bot.cards import card_view, plain_text
 from bot.platform import Rendering
-from bot.views import BundleView, CardView, DigestLine, DigestView, digest_line
+from bot.shared_views import BundleView, DigestLine, DigestView, digest_line
+from bot.views import CardView
 from holdpoint.model import Hold, Risk, State
 from holdpoint.policy.mask import Masks
 from holdpoint.store.bundles import Bundle, BundleKind, Covered

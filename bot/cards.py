@@ -20,10 +20,10 @@ from bot import sentences
 from bot.offers import offers
 from bot.parts import part_label, portion
 from bot.passages import DiffLine, diff_lines
-from bot.pieces import EditView, PartView, ProgressView, RuleView, claim_view, outcome_view, question_view
+from bot.pieces import Action, EditView, PartView, ProgressView, RuleView, Tone, claim_view, outcome_view, question_view
 from bot.timeline import timeline
 from bot.until import told
-from bot.views import Action, CardView, Tone, plain_text
+from bot.views import CardView, plain_text
 from holdpoint.lifecycle import deadline_at
 from holdpoint.model import Decision, Hold, Reviewer, State
 from holdpoint.policy import authority

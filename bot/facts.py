@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.pieces import Action
+from bot.shared_views import BundleView, DigestView
 from bot.units import clip
-from bot.views import Action, BundleView, CardView, DigestView
+from bot.views import CardView
 from holdpoint.model import Risk, State
 
 TITLES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.views import Action
+from bot.pieces import Action
 from holdpoint.errors import MayNotDecide
 from holdpoint.lifecycle import is_late
 from holdpoint.model import Hold, Reviewer, State

@@ -20,7 +20,8 @@ from bot.email.sender import NoMailbox, Sender
 from bot.email.server import MailServer
 from bot.platform import Found, NobodyThere, Posted, Rendering, Reply
 from bot.presence import off_sentence
-from bot.views import DIGEST_LINES, BundleView, CardView
+from bot.shared_views import DIGEST_LINES, BundleView
+from bot.views import CardView
 from holdpoint.clock import Clock
 from holdpoint.errors import ChannelRefused, ChannelUnavailable
 from holdpoint.live import Live

@@ -17,9 +17,11 @@ from bot import facts, requester_facts
 from bot.email.text import text
 from bot.facts import Fact, Said
 from bot.passages import Segment
+from bot.pieces import EditView, Tone
+from bot.shared_views import BundleView, DigestLine, DigestView
 from bot.templates import render
 from bot.units import clip
-from bot.views import BundleView, CardView, DigestLine, DigestView, EditView, Tone
+from bot.views import CardView
 from holdpoint.clock import iso
 from holdpoint.model import Risk
 from holdpoint.visible import visible

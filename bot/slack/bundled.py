@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from bot.bundle_views import Off, bundled
 from bot.platform import Rendering
+from bot.shared_views import BundleView
 from bot.slack.digest import digest_blocks, digest_text
 from bot.slack.render import CARD_CHARACTERS, bundle_blocks, bundle_text
-from bot.views import BundleView
 from holdpoint.model import Hold
 from holdpoint.policy.mask import Masks
 from holdpoint.store.bundles import Bundle

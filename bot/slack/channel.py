@@ -12,6 +12,7 @@ from typing import Any
 from bot.cards import card_view, plain_text
 from bot.platform import AccessLost, Found, MessageGone, NobodyThere, Posted, Rendering, Reply
 from bot.presence import moved_ms, off_sentence
+from bot.shared_views import DIGEST_LINES
 from bot.slack import KIND
 from bot.slack.bundled import bundle_rendering
 from bot.slack.client import SlackClient, SlackRefused
@@ -20,7 +21,6 @@ from bot.slack.dm import dm_blocks, dm_text
 from bot.slack.places import split
 from bot.slack.render import CARD_CHARACTERS, card_blocks, card_text
 from bot.slack.threads import Callers, reply_payload
-from bot.views import DIGEST_LINES
 from holdpoint.errors import ChannelError, ChannelRefused
 from holdpoint.live import Live
 from holdpoint.model import Hold

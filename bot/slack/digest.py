@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bot.facts import RISK_MARKS, digest_note, digest_title
+from bot.shared_views import DigestLine, DigestView
 from bot.slack import BULK_APPROVE, BULK_REJECT
 from bot.slack.blocks import Blocks, Row, load, moment
 from bot.slack.text import inert
 from bot.units import clip
-from bot.views import DigestLine, DigestView
 
 
 def digest_blocks(view: DigestView) -> Blocks:

@@ -20,6 +20,8 @@ from typing import Any
 
 from bot import facts
 from bot.facts import TITLES
+from bot.pieces import Action
+from bot.shared_views import BundleView
 from bot.slack import APPROVE, ASK, BULK_APPROVE, BULK_REJECT, CLAIM, EDIT, GRANT, REJECT, REVEAL, UNCLAIM, VIEW
 from bot.slack.blocks import (
     MOST_RUNS,
@@ -40,7 +42,7 @@ from bot.slack.digest import digest_blocks, digest_text
 from bot.slack.dm import dm_blocks, dm_text
 from bot.slack.text import inert
 from bot.units import clip
-from bot.views import Action, BundleView, CardView
+from bot.views import CardView
 
 __all__ = [
     "CARD_CHARACTERS", "MOST_RUNS", "PAGE_UNITS", "Blocks", "Row", "bundle_blocks", "bundle_text", "card_blocks",

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from bot.bundle_views import Off, bundled
 from bot.platform import Rendering
+from bot.shared_views import BundleView
 from bot.teams.render import CARD_CHARACTERS, bundle_card, bundle_summary, digest_card, digest_summary
 from bot.teams.viewers import Viewers
-from bot.views import BundleView
 from holdpoint.model import Hold
 from holdpoint.policy.mask import Masks
 from holdpoint.store.bundles import Bundle

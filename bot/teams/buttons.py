@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.facts import TITLES
+from bot.pieces import Action
+from bot.shared_views import BundleView, DigestView
 from bot.teams import (
     ANSWER,
     APPROVE,
@@ -28,7 +30,7 @@ from bot.teams import (
     forms,
 )
 from bot.teams.elements import Row, value_of
-from bot.views import Action, BundleView, CardView, DigestView
+from bot.views import CardView
 
 MOST_PRIMARY = 6
 

@@ -14,13 +14,13 @@ from typing import Any, Protocol
 from bot.cards import card_view, plain_text
 from bot.platform import Found, MessageGone, Posted, Rendering, Reply
 from bot.presence import moved_ms, off_sentence
+from bot.shared_views import DIGEST_LINES
 from bot.teams import KIND
 from bot.teams.bundled import bundle_rendering
 from bot.teams.connector import Connector
 from bot.teams.render import CARD_CHARACTERS, card, dm_card, dm_summary, summary
 from bot.teams.threads import ADAPTIVE, Callers, Roster, reply_activity
 from bot.teams.viewers import Viewers, viewers_of, with_viewers
-from bot.views import DIGEST_LINES
 from holdpoint.errors import ChannelError
 from holdpoint.live import Live
 from holdpoint.model import Hold

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.facts import RISK_MARKS, digest_note, digest_title
+from bot.shared_views import DigestLine, DigestView
 from bot.teams import buttons
 from bot.teams.elements import ENVELOPE_BYTES, MOST_BYTES, Card, Room, Row, Run, fitted, load, moment, ours, words
 from bot.teams.text import inert
 from bot.units import clip
-from bot.views import DigestLine, DigestView
 from holdpoint.model import Reviewer
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot import facts, requester_facts
+from bot.pieces import Tone
+from bot.shared_views import BundleView
 from bot.teams import buttons
 from bot.teams.elements import (
     ENVELOPE_BYTES,
@@ -21,7 +23,7 @@ from bot.teams.elements import (
     value_of,
 )
 from bot.teams.text import inert
-from bot.views import BundleView, CardView, Tone
+from bot.views import CardView
 
 _YOURS = "You sent this request, or own the agent that did: others decide on it."
 

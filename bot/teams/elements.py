@@ -15,10 +15,11 @@ from typing import Any
 
 from bot.facts import Changed, Fact, Said, changed, history
 from bot.passages import Segment
+from bot.pieces import Tone
 from bot.teams.text import spaced, unexpanded
 from bot.templates import render
 from bot.units import clip
-from bot.views import CardView, Tone
+from bot.views import CardView
 from holdpoint.model import Risk
 
 Card = dict[str, Any]

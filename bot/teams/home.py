@@ -14,11 +14,11 @@ from bot.answers import Answer
 from bot.cards import CardView
 from bot.dashboard import MEDIAN_DAYS, QUIET_WORDS, Dashboard, Dashboards, Overview
 from bot.facts import Fact
+from bot.pieces import Action
 from bot.sentences import duration
 from bot.teams import buttons
 from bot.teams.elements import ENVELOPE_BYTES, MOST_BYTES, Card, Room, Row, Run, fact_rows, fitted, load, runs
 from bot.units import clip
-from bot.views import Action
 from bot.visibility import groups_of
 from holdpoint.model import Reviewer
 from holdpoint.visible import visible_line

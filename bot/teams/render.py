@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bot import facts
+from bot.pieces import Action
+from bot.shared_views import BundleView
 from bot.teams import VIEW, buttons
 from bot.teams.answers import answer_card, notice_card
 from bot.teams.digest import digest_card, digest_card_for, digest_summary
@@ -51,7 +53,7 @@ from bot.teams.forms import (
     view_dialog,
 )
 from bot.teams.text import inert
-from bot.views import Action, BundleView, CardView
+from bot.views import CardView
 from holdpoint.model import Reviewer
 
 __all__ = [

@@ -19,13 +19,13 @@ from bot.bundle_views import bundled
 from bot.cards import CardView
 from bot.conversation import is_requester
 from bot.drawer import channels_of
+from bot.shared_views import BundleView
 from bot.teams import KIND
 from bot.teams.arrived import Click
 from bot.teams.desk import Desk, Pressed, in_words, is_old, is_personal, owner_of, sentence
 from bot.teams.elements import Card
 from bot.teams.reactions import Failed, Reaction, Said, Showed
 from bot.teams.render import CARD_CHARACTERS, bundle_card_for, card_for, digest_card_for, dm_card
-from bot.views import BundleView
 from bot.visibility import may_see
 from holdpoint.errors import MayNotDecide, NotFound
 from holdpoint.model import Hold, Reviewer, State

@@ -12,8 +12,8 @@ from bot.glass import BreakGlass
 from bot.grants import Grants
 from bot.happenings import calls
 from bot.offers import offers
+from bot.pieces import Action
 from bot.separation import MOST_VERSIONS
-from bot.views import Action
 from holdpoint.errors import BadEdit, MayNotDecide
 from holdpoint.model import (
     DecisionKind,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.cards import CardView
+from bot.shared_views import BundleView, DigestView, digest_line
 from bot.slack.modals import view_modal
 from bot.slack.render import CARD_CHARACTERS, bundle_blocks, card_blocks, digest_blocks, dm_blocks
-from bot.views import BundleView, DigestView, digest_line
 from holdpoint.model import Hold, State
 from tests.gallery.cases import LINK, decided, long_one, several, told, view_of, waiting
 from tests.gallery.holds import ended, pending

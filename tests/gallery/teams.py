@@ -11,6 +11,7 @@ from bot.answers import Answer, Table
 from bot.cards import CardView
 from bot.dashboard import Dashboard, Overview
 from bot.inputs import editable
+from bot.shared_views import BundleView, DigestView, digest_line
 from bot.teams.home import CHARACTERS, home_card
 from bot.teams.render import (
     CARD_CHARACTERS,
@@ -30,7 +31,6 @@ from bot.teams.render import (
     sample_card,
     view_dialog,
 )
-from bot.views import BundleView, DigestView, digest_line
 from holdpoint.model import Hold, Reviewer, Role, State
 from holdpoint.store.cards import Failing
 from holdpoint.store.quiet import Quiet

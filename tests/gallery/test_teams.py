@@ -15,8 +15,8 @@ from playwright.sync_api import Page
 from bot.answers import Answer, Table
 from bot.cards import CardView, card_view
 from bot.inputs import editable
+from bot.shared_views import BundleView, DigestView, digest_line
 from bot.teams import render
-from bot.views import BundleView, DigestView, digest_line
 from holdpoint.model import Hold, Part, PartRole, Reviewer, State
 from holdpoint.policy.mask import Masks
 from holdpoint.visible import visible, visible_line

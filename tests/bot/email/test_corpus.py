@@ -18,7 +18,8 @@ from bot.email.message import compose
 from bot.email.render import CARD_CHARACTERS, Mail, card_mail, digest_mail, requester_mail
 from bot.email.server import MailServer, Security
 from bot.email.text import unlinked
-from bot.views import BundleView, CardView, DigestView, digest_line
+from bot.shared_views import BundleView, DigestView, digest_line
+from bot.views import CardView
 from holdpoint.model import Hold, State
 from holdpoint.policy.mask import Masks
 from holdpoint.visible import visible, visible_line

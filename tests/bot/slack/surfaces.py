@@ -12,12 +12,12 @@ from bot.dashboard import Dashboard, Overview
 from bot.happenings import happenings
 from bot.inputs import editable
 from bot.platform import Reply
+from bot.shared_views import BundleView, DigestView, digest_line
 from bot.slack import answers, forms, render
 from bot.slack.home_view import home_view, stranger_view
 from bot.slack.modals import edit_modal, view_modal
 from bot.slack.threads import reply_payload
 from bot.slack.views import INPUT_UNITS, MOST_INPUTS
-from bot.views import BundleView, DigestView, digest_line
 from holdpoint.model import (
     Claim,
     Decision,

@@ -15,10 +15,10 @@ from slack_sdk.models.views import View
 from bot.answers import Answer, Table
 from bot.cards import Action, CardView, card_view
 from bot.inputs import editable
+from bot.shared_views import DIGEST_LINES, BundleView, DigestView, digest_line, list_digest
 from bot.slack import answers, forms, modals, render
 from bot.slack.views import INPUT_UNITS, MOST_INPUTS
 from bot.units import units
-from bot.views import DIGEST_LINES, BundleView, DigestView, digest_line, list_digest
 from holdpoint import canonical
 from holdpoint.model import (
     Claim,

@@ -9,10 +9,10 @@ from typing import Any
 
 from bot.answers import Answer, Picture, Table, inert
 from bot.inputs import editable
+from bot.shared_views import BundleView, DigestView, digest_line
 from bot.teams import render
 from bot.teams.answers import answer_summary
 from bot.teams.forms import INPUT_UNITS, MOST_INPUTS
-from bot.views import BundleView, DigestView, digest_line
 from holdpoint.model import Hold, Reviewer, State
 from holdpoint.visible import visible
 from tests.bot.slack.surfaces import LINK, MASKS, NOW, agent_with, hold_with, seen

@@ -15,8 +15,9 @@ from jsonschema.exceptions import best_match
 from bot.answers import Answer, Table
 from bot.cards import Action, card_view
 from bot.commands import TABLE
+from bot.shared_views import DIGEST_LINES, BundleView, DigestLine, DigestView, digest_line
 from bot.teams import render
-from bot.views import DIGEST_LINES, BundleView, CardView, DigestLine, DigestView, digest_line
+from bot.views import CardView
 from holdpoint.model import (
     Claim,
     Decision,

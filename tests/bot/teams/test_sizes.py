@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.answers import Answer, Table, inert
+from bot.shared_views import DIGEST_LINES, BundleView, DigestView, digest_line
 from bot.teams import render
 from bot.teams.elements import ENVELOPE_BYTES, MOST_BYTES, PEOPLE_BYTES, size_bytes
-from bot.views import DIGEST_LINES, BundleView, DigestView, digest_line
 from holdpoint.model import Decision, DecisionKind, Edit, Hold, Reviewer, RuleHit, Span, State
 from tests.bot.teams.surfaces import LINK, MASKS, SURFACES, Surface, hold_with, inlines_of, problems, seen, text_of
 from tests.corpus import ATTACKS, MASSIVE

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from bot.shared_views import DIGEST_LINES, BundleView, DigestView, digest_line
 from bot.teams import render
 from bot.teams.elements import ENVELOPE_BYTES, MOST_BYTES, size_bytes
 from bot.teams.threads import ADAPTIVE
 from bot.teams.viewers import MOST_VIEWERS, viewers_of, with_viewers
-from bot.views import DIGEST_LINES, BundleView, DigestView, digest_line
 from holdpoint.model import Escalation, Requester, Requirement, State
 from holdpoint.policy.groups import Group
 from tests.bot.teams.surfaces import LINK, Json, hold_with, seen
