@@ -13,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from bot.web.oidc_checks import check_access_token, check_nonce, check_party, with_query
 from holdpoint.cli.common import Refused
-from holdpoint.cli.loopback import loopback
+from holdpoint.cli.loopback import Loopback, loopback
 from holdpoint.errors import BadToken, ConfigurationError, GrantRefused, ProviderUnavailable
 from holdpoint.policy.issuers import Issuer
 from holdpoint.tokens.grants import Client, Grants, Tokens, new_verifier
@@ -68,42 +68,15 @@ class Login:
         endpoints = await self._endpoints()
         state, nonce, (verifier, challenge) = secrets.token_urlsafe(32), secrets.token_urlsafe(24), new_verifier()
         async with loopback(state) as back:
-            if not endpoints.authorization:
-                raise ConfigurationError("--issuer: this provider announces no page to sign in at")
-            url = with_query(
-                endpoints.authorization,
-                {
-                    "response_type": "code", "client_id": self._client.id, "redirect_uri": back.redirect_uri,
-                    "scope": self._asked(endpoints), "state": state, "nonce": nonce, "code_challenge": challenge,
-                    "code_challenge_method": "S256",
-                },
-            )  # fmt: skip
-            self._say(f"Sign in in your browser. If none opens, go to\n{visible_line(url)}")
-            browser = await _open(url)
-            try:
-                answer = await back.answer(seconds=_PATIENCE_S)
-            except TimeoutError:
-                raise Refused("nobody has signed in within five minutes") from None
-            finally:
-                if browser.returncode is None:
-                    browser.terminate()
-                    await browser.wait()
-        # The provider says who it is, so that none can pass off another one's code as its own (RFC 9207).
-        if answer.get("iss", self._issuer.issuer) != self._issuer.issuer or (
-            endpoints.names_itself and "iss" not in answer
-        ):
-            raise Refused("another identity provider has answered")
-        if "code" not in answer:
-            words = f"{answer.get('error', 'no code')}: {answer.get('error_description', '')}".rstrip(": ")
-            raise Refused(f"the identity provider answers: {visible_line(words)[:300]}")
-        return await self._logged_in(
-            await self._granted(
-                self._grants.by_code(
-                    endpoints, self._client, code=answer["code"], verifier=verifier, redirect_uri=back.redirect_uri
-                )
-            ),
-            nonce=nonce,
+            url = self._authorization_url(
+                endpoints, redirect_uri=back.redirect_uri, state=state, nonce=nonce, challenge=challenge
+            )
+            answer = await self._answer_to(url, back)
+        code = self._code_in(answer, endpoints)
+        tokens = await self._granted(
+            self._grants.by_code(endpoints, self._client, code=code, verifier=verifier, redirect_uri=back.redirect_uri)
         )
+        return await self._logged_in(tokens, nonce=nonce)
 
     async def by_device(self) -> LoggedIn:
         """On any device that has a browser. Raises as `by_browser`."""
@@ -130,6 +103,45 @@ class Login:
                             raise _refused(error) from error
         except TimeoutError:
             raise Refused("nobody has signed in in time") from None
+
+    def _authorization_url(
+        self, endpoints: Endpoints, *, redirect_uri: str, state: str, nonce: str, challenge: str
+    ) -> str:
+        """Where the person signs in."""
+        if not endpoints.authorization:
+            raise ConfigurationError("--issuer: this provider announces no page to sign in at")
+        return with_query(
+            endpoints.authorization,
+            {
+                "response_type": "code", "client_id": self._client.id, "redirect_uri": redirect_uri,
+                "scope": self._asked(endpoints), "state": state, "nonce": nonce, "code_challenge": challenge,
+                "code_challenge_method": "S256",
+            },
+        )  # fmt: skip
+
+    async def _answer_to(self, url: str, back: Loopback) -> Mapping[str, str]:
+        """What the person's browser, sent to ``url``, comes back with."""
+        self._say(f"Sign in in your browser. If none opens, go to\n{visible_line(url)}")
+        browser = await _open(url)
+        try:
+            return await back.answer(seconds=_PATIENCE_S)
+        except TimeoutError:
+            raise Refused("nobody has signed in within five minutes") from None
+        finally:
+            if browser.returncode is None:
+                browser.terminate()
+                await browser.wait()
+
+    def _code_in(self, answer: Mapping[str, str], endpoints: Endpoints) -> str:
+        # The provider says who it is, so that none can pass off another one's code as its own (RFC 9207).
+        if answer.get("iss", self._issuer.issuer) != self._issuer.issuer or (
+            endpoints.names_itself and "iss" not in answer
+        ):
+            raise Refused("another identity provider has answered")
+        if "code" not in answer:
+            words = f"{answer.get('error', 'no code')}: {answer.get('error_description', '')}".rstrip(": ")
+            raise Refused(f"the identity provider answers: {visible_line(words)[:300]}")
+        return answer["code"]
 
     async def _endpoints(self) -> Endpoints:
         try:
