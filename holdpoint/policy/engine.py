@@ -16,17 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from holdpoint.errors import PolicyError, Problem
-from holdpoint.model import (
-    Connection,
-    Evaluation,
-    Query,
-    Requester,
-    Risk,
-    Role,
-    Route,
-    RuleHit,
-    Verdict,
-)
+from holdpoint.model import Connection, Evaluation, Query, Requester, Risk, Role, Route, RuleHit, Verdict
 from holdpoint.policy.conditions import Context, Predicate, compile_condition
 from holdpoint.policy.defaults import Defaults
 from holdpoint.policy.document import Document
