@@ -28,8 +28,9 @@ from holdpoint.clock import Clock
 from holdpoint.errors import ChannelRefused, ChannelUnavailable
 from holdpoint.model import Hold
 from holdpoint.store import CardPlace, Store
+from holdpoint.store.card_events import card_shown
 from holdpoint.store.cards import adopted, installation
-from holdpoint.store.events import Entry, card_shown
+from holdpoint.store.events import Entry
 from holdpoint.tasks import finished
 
 SETTLED_AFTER_MS = 15_000  # longer than a post of a bot that is alive can take

@@ -11,7 +11,7 @@ from holdpoint import canonical
 from holdpoint.clock import Clock
 from holdpoint.errors import Refusal
 from holdpoint.model import Evaluation, EventKind, Outcome, Query
-from holdpoint.store import Entry, StoredResponse, events
+from holdpoint.store import Entry, StoredResponse, request_events
 
 _LONGEST_TARGET = 200  # of an unknown path, in its record
 
@@ -41,7 +41,7 @@ class Journal:
     def _entry(
         self, exchange: Exchange, kind: EventKind, query: Query | None, evaluation: Evaluation | None, reason: str
     ) -> Entry:
-        return events.request_entry(
+        return request_events.request_entry(
             kind,
             request=exchange.id,
             at_ms=self._clock(),
@@ -96,7 +96,7 @@ class Completion:
         self._recorder.append(self._entry(outcome), done)
 
     def _entry(self, outcome: Outcome) -> Entry:
-        return events.request_completed(
+        return request_events.request_completed(
             request=self._id,
             at_ms=self._clock(),
             requester=self._requester,
@@ -127,7 +127,7 @@ class Repetition:
 
     def entry(self, reason: str, times: int) -> Entry:
         """``request.refused``, for as many requests as ``times`` says."""
-        return events.request_entry(
+        return request_events.request_entry(
             EventKind.REQUEST_REFUSED,
             request=self._id,
             at_ms=self._clock(),

@@ -18,7 +18,7 @@ import orjson
 from holdpoint.errors import BadToken, SignInFailed
 from holdpoint.policy.groups import Group
 from holdpoint.policy.issuers import Issuer
-from holdpoint.store.codec import to_json
+from holdpoint.store.as_json import to_json
 from holdpoint.store.sessions import SignedIn
 from holdpoint.tokens.grants import Client
 from holdpoint.tokens.identity import Identity

@@ -33,7 +33,7 @@ from holdpoint.errors import (
 from holdpoint.model import Hold, State
 from holdpoint.policy.mask import Masks
 from holdpoint.store import CardPlace
-from holdpoint.store.events import card_shown
+from holdpoint.store.card_events import card_shown
 from holdpoint.visible import visible
 
 _SHOWN_CHARACTERS = 200_000  # beyond, the page offers the whole text behind a link

@@ -35,7 +35,7 @@ from holdpoint.policy.issuers import Issuer
 from holdpoint.policy.saml import SamlProvider
 from holdpoint.settings import Settings
 from holdpoint.store import Store
-from holdpoint.store.codec import to_json
+from holdpoint.store.as_json import to_json
 from holdpoint.store.sessions import SignedIn, Vouched
 from holdpoint.store.signing_in import Begun, digest
 from holdpoint.tokens.identity import identity_of

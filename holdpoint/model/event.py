@@ -76,7 +76,7 @@ class Event:
     """One entry of the outbox.
 
     ``source`` is unique for ever and ordered within its stream: ``<stream>/<redis stream id>``. ``subject`` is the
-    hold's or request's id (or the policy version, key id …). ``data`` is JSON and depends on the kind (``store/events.py``).
+    hold's or request's id (or the policy version, key id …). ``data`` is JSON and depends on the kind (``store/…_events.py``).
     """
 
     source: str

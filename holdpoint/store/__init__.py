@@ -1,8 +1,9 @@
 """What the processes share in Redis. Read store.py, then holds.py, then lua/."""
 
 from holdpoint.store.cards import CardPlace
-from holdpoint.store.codec import Draft, StoredResponse
+from holdpoint.store.codec import StoredResponse
 from holdpoint.store.config import StoredPolicy
+from holdpoint.store.drafts import Draft
 from holdpoint.store.events import Entry
 from holdpoint.store.store import Store
 

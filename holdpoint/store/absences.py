@@ -8,7 +8,8 @@ from holdpoint.absence import Absence
 from holdpoint.clock import Clock
 from holdpoint.errors import Conflict
 from holdpoint.model import EventKind
-from holdpoint.store import codec, events, keys
+from holdpoint.store import keys, standing_events
+from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Client
 from holdpoint.store.config import configure
 
@@ -31,10 +32,10 @@ class Absences:
         Raises:
             Conflict: others kept changing it.
         """
-        data = events.absence_began(absence)
+        data = standing_events.absence_began(absence)
         for _ in range(_ATTEMPTS):
             seen = await self._seen(absence.principal)
-            if await self._change(absence, seen, codec.to_json(absence), EventKind.ABSENCE_BEGAN, data):
+            if await self._change(absence, seen, to_json(absence), EventKind.ABSENCE_BEGAN, data):
                 return _ABSENCE.validate_json(seen) if seen else None
         raise Conflict("the absence kept changing")
 
@@ -69,7 +70,9 @@ class Absences:
         return await self._client.command("HGET", keys.ABSENCES, principal.lower()) or b""
 
     async def _end(self, absence: Absence, seen: bytes, *, by: str) -> bool:
-        return await self._change(absence, seen, b"", EventKind.ABSENCE_ENDED, events.absence_ended(absence, by=by))
+        return await self._change(
+            absence, seen, b"", EventKind.ABSENCE_ENDED, standing_events.absence_ended(absence, by=by)
+        )
 
     async def _change(self, absence: Absence, seen: bytes, value: bytes, kind: EventKind, data: bytes) -> bool:
         principal = absence.principal.lower()

@@ -16,7 +16,8 @@ from holdpoint.errors import Conflict, MayNotDecide, NotFound
 from holdpoint.model import EventKind
 from holdpoint.policy import people
 from holdpoint.standing import Change, ChangeKind
-from holdpoint.store import codec, events, keys
+from holdpoint.store import config_events, keys
+from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Client, Script
 from holdpoint.store.config import version_json
 
@@ -45,7 +46,7 @@ class Changes:
         answer = await self._client.script(
             _PROPOSE,
             [keys.CHANGES, keys.EVENTS],
-            [self._clock(), change.id, codec.to_json(change), MOST_WAITING, events.change_proposed(change)],
+            [self._clock(), change.id, to_json(change), MOST_WAITING, config_events.change_proposed(change)],
         )
         if answer != b"ok":
             full = f"{MOST_WAITING} changes wait already: confirm or drop some"
@@ -96,7 +97,9 @@ class Changes:
         seen = await self._seen(change_id)
         change = _CHANGE.validate_json(seen)
         answer = await self._client.script(
-            _DROP, [keys.CHANGES, keys.EVENTS], [self._clock(), change_id, seen, events.change_ended(change, by=by)]
+            _DROP,
+            [keys.CHANGES, keys.EVENTS],
+            [self._clock(), change_id, seen, config_events.change_ended(change, by=by)],
         )
         if answer != b"ok":
             raise _gone(change_id)
@@ -109,11 +112,11 @@ class Changes:
         version = version_json(
             text=change.text, by=change.by, at_ms=now, note=note, aliases=both, confirmed_by=by
         )  # fmt: skip
-        pushed = events.policy_pushed(by=change.by, note=note, text=change.text, after=change.expect)
+        pushed = config_events.policy_pushed(by=change.by, note=note, text=change.text, after=change.expect)
         word, number = await self._client.script(
             _CONFIRM_POLICY,
             [keys.CHANGES, keys.REVISION, keys.POLICY_HEAD, keys.POLICY_VERSIONS, keys.EVENTS],
-            [now, change.id, seen, change.expect, version, events.change_ended(change, by=by), pushed],
+            [now, change.id, seen, change.expect, version, config_events.change_ended(change, by=by), pushed],
         )
         if word == b"moved":
             raise Conflict(
@@ -132,9 +135,9 @@ class Changes:
             [keys.CHANGES, keys.REVISION, keys.ROUTES, keys.EVENTS],
             [
                 now, change.id, seen, f"{change.group}\t{change.channel}",
-                codec.to_json({"by": change.by, "at_ms": now}) if adds else b"",
-                events.change_ended(change, by=by), kind, change.group,
-                events.route_changed(group=change.group, channel=change.channel, by=change.by),
+                to_json({"by": change.by, "at_ms": now}) if adds else b"",
+                config_events.change_ended(change, by=by), kind, change.group,
+                config_events.route_changed(group=change.group, channel=change.channel, by=change.by),
             ],
         )  # fmt: skip
         if word == b"moved":

@@ -33,6 +33,8 @@ from holdpoint.model import (
     Similar,
     State,
 )
+from holdpoint.store.as_json import to_json
+from holdpoint.store.drafts import Draft
 
 _EVALUATION = TypeAdapter(Evaluation)
 _DECISIONS = TypeAdapter(tuple[Decision, ...])
@@ -48,40 +50,12 @@ _KEY = TypeAdapter(KeyRecord)
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A request that is about to be held. ``digest`` is that of ``query.body``."""
-
-    method: str
-    target: str
-    environment: str
-    query: Query
-    requester: Requester
-    address: str
-    evaluation: Evaluation
-    digest: str
-    asynchronous: bool = False
-    justification: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class StoredResponse:
     """A model's answer, kept for a replay. ``headers`` are the ones that the client was sent."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
-
-
-def dump(value: Any) -> Any:
-    """A dataclass of the model as plain JSON values, with its sets sorted so that the same thing looks the same."""
-    if isinstance(value, frozenset):
-        return sorted(value)
-    raise TypeError(type(value).__name__)
-
-
-def to_json(value: Any) -> bytes:
-    """JSON of values and frozen types of the model."""
-    return orjson.dumps(value, default=dump)
 
 
 def fingerprint(requester: Requester, connection: str, what: str) -> str:

@@ -17,7 +17,8 @@ from holdpoint.clock import Clock
 from holdpoint.errors import Conflict, NotFound
 from holdpoint.key_life import KeyRotation
 from holdpoint.model import EventKind, KeyRecord, Route
-from holdpoint.store import codec, events, keys
+from holdpoint.store import codec, config_events, keys
+from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Argument, Client, Script
 
 _PUSH = Script("push_policy")
@@ -92,7 +93,7 @@ class Config:
         """
         now = self._clock()
         value = version_json(text=text, by=by, at_ms=now, note=note, aliases=aliases)
-        data = events.policy_pushed(by=by, note=note, text=text, after=expect)
+        data = config_events.policy_pushed(by=by, note=note, text=text, after=expect)
         word, number = await self._client.script(
             _PUSH, [keys.REVISION, keys.POLICY_HEAD, keys.POLICY_VERSIONS, keys.EVENTS], [now, expect, value, data]
         )
@@ -113,7 +114,7 @@ class Config:
         """
         await self._configure(
             keys.API_KEYS, record.id, b"", codec.key_json(record),
-            EventKind.KEY_CREATED, record.id, events.key_changed(record, by=by),
+            EventKind.KEY_CREATED, record.id, config_events.key_changed(record, by=by),
         )  # fmt: skip
 
     async def rotate_key(
@@ -137,8 +138,8 @@ class Config:
             _ROTATE,
             [keys.REVISION, keys.API_KEYS, keys.EVENTS],
             [
-                successor.created_ms, old.id, seen, codec.key_json(old), EventKind.KEY_ROTATED, events.key_changed(old, by=by),
-                successor.id, codec.key_json(successor), EventKind.KEY_CREATED, events.key_changed(successor, by=by),
+                successor.created_ms, old.id, seen, codec.key_json(old), EventKind.KEY_ROTATED, config_events.key_changed(old, by=by),
+                successor.id, codec.key_json(successor), EventKind.KEY_CREATED, config_events.key_changed(successor, by=by),
             ],
         )  # fmt: skip
         if answer != b"ok":
@@ -159,7 +160,7 @@ class Config:
         revoked = replace(record, revoked_ms=self._clock())
         await self._configure(
             keys.API_KEYS, key_id, raw, codec.key_json(revoked),
-            EventKind.KEY_REVOKED, key_id, events.key_changed(revoked, by=by),
+            EventKind.KEY_REVOKED, key_id, config_events.key_changed(revoked, by=by),
         )  # fmt: skip
         return revoked
 
@@ -179,7 +180,7 @@ class Config:
 
     async def add_route(self, group: str, channel: str, *, by: str) -> bool:
         """Send cards of ``group`` to ``channel`` too. False when that is so already."""
-        value = codec.to_json({"by": by, "at_ms": self._clock()})
+        value = to_json({"by": by, "at_ms": self._clock()})
         return await self._change_route(group, channel, value, EventKind.ROUTE_ADDED, by)
 
     async def remove_route(self, group: str, channel: str, *, by: str) -> bool:
@@ -191,7 +192,7 @@ class Config:
         seen = await self._client.command("HGET", keys.ROUTES, field)
         if bool(seen) == bool(value):
             return False
-        data = events.route_changed(group=group, channel=channel, by=by)
+        data = config_events.route_changed(group=group, channel=channel, by=by)
         await self._configure(keys.ROUTES, field, seen or b"", value, kind, group, data)
         return True
 
@@ -209,7 +210,7 @@ def version_json(
     """One version of the policy as it is stored; without what is empty, which older versions do not know."""
     more = {"confirmed_by": confirmed_by, "aliases": sorted(aliases)}
     known = {name: value for name, value in more.items() if value}
-    return codec.to_json({"text": text, "by": by, "at_ms": at_ms, "note": note, **known})
+    return to_json({"text": text, "by": by, "at_ms": at_ms, "note": note, **known})
 
 
 async def configure(

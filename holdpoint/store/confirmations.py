@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from holdpoint.store import codec, keys
+from holdpoint.store import keys
+from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Client, Script
 
 LASTS_MS = 5 * 60_000
@@ -36,7 +37,7 @@ class Confirmations:
     async def ask(self, asked: Asked) -> str:
         """The token with which ``asked.by`` may confirm. It gives no right to anybody else, so it need not be secret."""
         token = secrets.token_hex(4)
-        await self._client.command("SET", keys.confirmation(token), codec.to_json(asked), "PX", LASTS_MS)
+        await self._client.command("SET", keys.confirmation(token), to_json(asked), "PX", LASTS_MS)
         return token
 
     async def take(self, token: str, *, by: str) -> Asked | None:

@@ -10,7 +10,8 @@ from enum import StrEnum
 
 from pydantic import TypeAdapter
 
-from holdpoint.store import codec, keys
+from holdpoint.store import keys
+from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Client
 
 
@@ -58,9 +59,7 @@ class Conversations:
     async def put(self, conversation: Conversation) -> None:
         """Note a place, over what was known of it; one with a person is found by them from now on."""
         field = f"{conversation.platform}:{conversation.id}"
-        commands: list[tuple[str | bytes | int, ...]] = [
-            ("HSET", keys.CONVERSATIONS, field, codec.to_json(conversation))
-        ]
+        commands: list[tuple[str | bytes | int, ...]] = [("HSET", keys.CONVERSATIONS, field, to_json(conversation))]
         if conversation.person:
             of = f"{conversation.platform}:{conversation.person}"
             commands.append(("HSET", keys.CONVERSATIONS_OF, of, conversation.id))

@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 from holdpoint.clock import Clock
 from holdpoint.errors import NotFound
 from holdpoint.standing import BrokenGlass
-from holdpoint.store import codec, events, keys
+from holdpoint.store import keys, standing_events
+from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Client, Script
 
 _REVIEW = Script("review_glass")
@@ -54,7 +55,7 @@ class Glass:
         answer = await self._client.script(
             _REVIEW,
             [keys.GLASS, keys.EVENTS],
-            [hold_id, self._clock(), seen, codec.to_json(reviewed), events.glass_reviewed(reviewed)],
+            [hold_id, self._clock(), seen, to_json(reviewed), standing_events.glass_reviewed(reviewed)],
         )
         # Nothing but a review changes an entry, so whoever was faster has reviewed it.
         return reviewed if answer == b"ok" else await self.get(hold_id)

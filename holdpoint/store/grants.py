@@ -15,7 +15,8 @@ from holdpoint.clock import Clock
 from holdpoint.errors import Conflict, NotFound
 from holdpoint.model import EventKind, Requester
 from holdpoint.standing import Grant
-from holdpoint.store import codec, events, keys
+from holdpoint.store import keys, standing_events
+from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Client, Script
 from holdpoint.store.config import configure
 
@@ -48,7 +49,7 @@ class Grants:
     async def make(self, grant: Grant) -> Grant:
         """Put ``grant`` in force in every process. A grant that stands under its id is left, and returned, as it is."""
         try:
-            await self._set(grant, b"", EventKind.GRANT_MADE, events.grant_made(grant))
+            await self._set(grant, b"", EventKind.GRANT_MADE, standing_events.grant_made(grant))
         except Conflict:
             return await self.get(grant.id)
         return grant
@@ -67,7 +68,7 @@ class Grants:
                 return grant
             revoked = replace(grant, revoked_ms=self._clock(), revoked_by=by)
             try:
-                await self._set(revoked, seen, EventKind.GRANT_REVOKED, events.grant_revoked(revoked))
+                await self._set(revoked, seen, EventKind.GRANT_REVOKED, standing_events.grant_revoked(revoked))
             except Conflict:
                 continue
             return revoked
@@ -89,7 +90,9 @@ class Grants:
         ``rules`` would have held the request. ``most`` is how many uses the policy in force lets a grant have. False:
         the grant is not there, revoked, expired or spent, and nothing was changed.
         """
-        data = events.grant_use(request=request, requester=requester, connection=connection, digest=digest, rules=rules)
+        data = standing_events.grant_use(
+            request=request, requester=requester, connection=connection, digest=digest, rules=rules
+        )
         answer = await self._client.script(
             _USE,
             [keys.GRANTS, keys.grant_uses(grant_id), keys.REVISION, keys.TRAFFIC],
@@ -129,6 +132,6 @@ class Grants:
 
     async def _set(self, grant: Grant, seen: bytes, kind: EventKind, data: bytes) -> None:
         await configure(
-            self._client, keys.GRANTS, grant.id, seen, codec.to_json(grant),
+            self._client, keys.GRANTS, grant.id, seen, to_json(grant),
             now_ms=self._clock(), kind=kind, subject=grant.id, data=data,
         )  # fmt: skip

@@ -15,9 +15,11 @@ from holdpoint.errors import Conflict, NotFound, OverLimit
 from holdpoint.lifecycle import deadline_after_escalation, deadline_at, pending_due_ms
 from holdpoint.model import Decision, DecisionKind, EventKind, Hold, Outcome, Similar, State
 from holdpoint.standing import BrokenGlass
-from holdpoint.store import codec, events, keys
+from holdpoint.store import codec, hold_events, keys
+from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Argument, Client, Script, as_dict
-from holdpoint.store.codec import Draft, StoredResponse
+from holdpoint.store.codec import StoredResponse
+from holdpoint.store.drafts import Draft
 from holdpoint.store.gateways import Gateways
 from holdpoint.store.hold_ids import HoldIds
 from holdpoint.store.limits import UNLIMITED, Allowance, Limits
@@ -108,7 +110,7 @@ class Holds(HoldReader):
              keys.requests_of(draft.requester.owner or draft.requester.principal),
              keys.state(State.APPROVED), *limit_keys],
             [hold_id, now, due, self._lifetimes.ttl_ms(deadline - now), _unless(idempotency_key, if_first=if_first), int(bool(waiter)),
-             events.hold_created(draft, deadline_ms=deadline), *limit_arguments, *_pairs(fields)],
+             hold_events.hold_created(draft, deadline_ms=deadline), *limit_arguments, *_pairs(fields)],
         )  # fmt: skip
         if isinstance(answer, list):
             raise OverLimit(answer[0] - 1, answer[1])
@@ -175,9 +177,9 @@ class Holds(HoldReader):
             [keys.hold(hold.id), keys.state(State.PENDING), keys.state(state), keys.DUE, keys.EVENTS,
              keys.wake(hold.waiter), keys.GLASS],
             [hold.id, now, hold.rev, state, due, codec.decisions_json(decisions), decision.result_digest, body or b"",
-             int(bool(hold.waiter)), _decision_event(decision, state), events.decided(decision, body),
+             int(bool(hold.waiter)), _decision_event(decision, state), hold_events.decided(decision, body),
              late_from, self._lifetimes.retention_ms if final else "", decision.reason if final else "",
-             int(claim_ends), codec.to_json(_broken(hold, decision)) if decision.glass else "",
+             int(claim_ends), to_json(_broken(hold, decision)) if decision.glass else "",
              codec.confirming_field(decision.by)],
         )  # fmt: skip
         if isinstance(answer, bytes):
@@ -198,7 +200,7 @@ class Holds(HoldReader):
             _ESCALATE,
             [keys.hold(hold.id), keys.DUE, keys.EVENTS],
             [hold.id, now, hold.rev, after.escalated, deadline, pending_due_ms(after),
-             events.escalated(group, deadline_ms=deadline), self._lifetimes.ttl_ms(deadline - now)],
+             hold_events.escalated(group, deadline_ms=deadline), self._lifetimes.ttl_ms(deadline - now)],
         )  # fmt: skip
         return replace(after, rev=hold.rev + 1, due_ms=pending_due_ms(after))
 
@@ -249,14 +251,14 @@ class Holds(HoldReader):
         elsewhere = bool(waiter) and waiter != hold.releaser
         stored: list[Argument] = [0, 0, "", b""]
         if response is not None:
-            stored = [1, response.status, codec.to_json(response.headers), response.body]
+            stored = [1, response.status, to_json(response.headers), response.body]
         kind = EventKind.HOLD_COMPLETED if state is State.COMPLETED else EventKind.HOLD_FAILED
         await self._run(
             _CLOSE,
             [keys.hold(hold.id), keys.state(State.RELEASED), keys.state(state), keys.DUE, keys.EVENTS,
              keys.at(hold.releaser), keys.response(hold.id), keys.wake(waiter)],
             [hold.id, self._clock(), hold.releaser, state, codec.outcome_json(outcome), self._lifetimes.retention_ms,
-             int(elsewhere), kind, events.closed(outcome), *stored],
+             int(elsewhere), kind, hold_events.closed(outcome), *stored],
         )  # fmt: skip
 
     async def delivered(self, hold_id: str, *, gateway: str) -> None:
@@ -299,7 +301,7 @@ class Holds(HoldReader):
             [keys.hold(hold.id), keys.state(hold.state), keys.state(state), keys.DUE, keys.EVENTS,
              keys.wake(hold.waiter)],
             [hold.id, self._clock(), hold.rev, state, reason, self._lifetimes.retention_ms, int(bool(hold.waiter)),
-             kind, events.ended(by=by, reason=reason)],
+             kind, hold_events.ended(by=by, reason=reason)],
         )  # fmt: skip
         return await self.get(hold.id)
 

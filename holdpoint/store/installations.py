@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from holdpoint.clock import Clock
 from holdpoint.errors import Conflict
 from holdpoint.model import EventKind
-from holdpoint.store import codec, events, keys
+from holdpoint.store import config_events, keys
+from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Client
 from holdpoint.store.config import configure
 
@@ -56,11 +57,11 @@ class Installations:
         Raises:
             Conflict: others kept changing it.
         """
-        await self._change(installed, codec.to_json(installed), EventKind.APP_INSTALLED, by=installed.by)
+        await self._change(installed, to_json(installed), EventKind.APP_INSTALLED, by=installed.by)
 
     async def remove(self, installed: Installed, *, by: str) -> bool:
         """Forget exactly this installation. False when it is gone, or another one has taken its place."""
-        seen = codec.to_json(installed)
+        seen = to_json(installed)
         try:
             await self._configure(installed, seen, b"", EventKind.APP_REMOVED, by=by)
         except Conflict:
@@ -97,7 +98,7 @@ class Installations:
 
     async def _configure(self, installed: Installed, seen: bytes, value: bytes, kind: EventKind, *, by: str) -> None:
         field = f"{installed.platform}:{installed.id}"
-        data = events.app_changed(
+        data = config_events.app_changed(
             platform=installed.platform, place=installed.id, name=installed.name, scopes=installed.scopes, by=by
         )
         await configure(

@@ -15,7 +15,8 @@ from holdpoint.clock import Clock
 from holdpoint.errors import Conflict
 from holdpoint.linked import Link, account_key
 from holdpoint.model import Account, EventKind
-from holdpoint.store import codec, events, keys
+from holdpoint.store import identity_events, keys
+from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Client, Script
 from holdpoint.store.config import configure
 
@@ -77,7 +78,7 @@ class Links:
         before = await self.get(link.platform, link.user_id)
         if before is not None and before.voided_ms is None:
             raise Conflict("this account is linked already; unlink it first")
-        await self._put(link, seen=before, value=codec.to_json(link), kind=EventKind.LINK_MADE, by=link.principal)
+        await self._put(link, seen=before, value=to_json(link), kind=EventKind.LINK_MADE, by=link.principal)
 
     async def void(self, link: Link, *, by: str) -> None:
         """``link``, as it was read, makes nobody of its account any more.
@@ -86,7 +87,7 @@ class Links:
             Conflict: it was changed meanwhile.
         """
         voided = replace(link, voided_ms=self._clock())
-        await self._put(voided, seen=link, value=codec.to_json(voided), kind=EventKind.LINK_VOIDED, by=by)
+        await self._put(voided, seen=link, value=to_json(voided), kind=EventKind.LINK_VOIDED, by=by)
 
     async def remove(self, link: Link, *, by: str) -> None:
         """Forget ``link``, as it was read.
@@ -98,7 +99,7 @@ class Links:
 
     async def begin(self, token: str, account: Account) -> None:
         """``account`` was shown an address with ``token``, a secret that works once within ten minutes."""
-        await self._client.command("SET", keys.linking(_digest(token)), codec.to_json(account), "PX", TOKEN_MS)
+        await self._client.command("SET", keys.linking(_digest(token)), to_json(account), "PX", TOKEN_MS)
 
     async def begun(self, token: str) -> Account | None:
         """The account that was shown ``token``, while it works. Looking does not use it up."""
@@ -111,7 +112,7 @@ class Links:
         answer = await self._client.script(
             _PUT_CODE,
             [keys.linking(_digest(token)), keys.link_code(place)],
-            [codec.to_json(offer.account), _digest(f"{place} {code}"), codec.to_json(offer), CODE_MS],
+            [to_json(offer.account), _digest(f"{place} {code}"), to_json(offer), CODE_MS],
         )
         return bool(answer == b"ok")
 
@@ -131,8 +132,8 @@ class Links:
 
     async def _put(self, link: Link, *, seen: Link | None, value: bytes, kind: EventKind, by: str) -> None:
         await configure(
-            self._client, keys.LINKS, link.key, codec.to_json(seen) if seen is not None else b"", value,
-            now_ms=self._clock(), kind=kind, subject=link.key, data=events.link_changed(link, by=by),
+            self._client, keys.LINKS, link.key, to_json(seen) if seen is not None else b"", value,
+            now_ms=self._clock(), kind=kind, subject=link.key, data=identity_events.link_changed(link, by=by),
         )  # fmt: skip
 
 

@@ -15,7 +15,8 @@ from pydantic import TypeAdapter
 from holdpoint.clock import Clock
 from holdpoint.errors import Conflict, NotFound
 from holdpoint.model import EventKind
-from holdpoint.store import codec, events, keys
+from holdpoint.store import identity_events, keys
+from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Client, Script
 from holdpoint.store.events import Entry
 from holdpoint.store.outbox import Outbox
@@ -100,14 +101,14 @@ class Passkeys:
             if invited is None or invited.principal != passkey.principal:
                 raise Conflict(_WHY[b"gone"])
             invited_by = invited.by
-        data = events.passkey_changed(
+        data = identity_events.passkey_changed(
             principal=passkey.principal, credential=passkey.id, name=passkey.name, invited_by=invited_by
         )
         own = keys.passkeys(passkey.principal)
         answer = await self._client.script(
             _ADD,
             [own, keys.PASSKEY_OWNERS, keys.EVENTS, _invitation_key(invitation) if invitation else own],
-            [self._clock(), passkey.id, passkey.principal, codec.to_json(passkey), MOST, allowed, EventKind.PASSKEY_ADDED, data],
+            [self._clock(), passkey.id, passkey.principal, to_json(passkey), MOST, allowed, EventKind.PASSKEY_ADDED, data],
         )  # fmt: skip
         if answer != b"ok":
             raise Conflict(_WHY[answer])
@@ -119,7 +120,7 @@ class Passkeys:
             NotFound: it is not theirs, or not any more.
         """
         passkey = await self.get(principal, credential)
-        data = events.passkey_changed(principal=principal, credential=credential, name=passkey.name)
+        data = identity_events.passkey_changed(principal=principal, credential=credential, name=passkey.name)
         answer = await self._client.script(
             _REMOVE,
             [keys.passkeys(principal), keys.PASSKEY_OWNERS, keys.EVENTS],
@@ -139,13 +140,13 @@ class Passkeys:
         own = keys.passkeys(passkey.principal)
         seen = await self._client.command("HGET", own, passkey.id)
         is_same = seen is not None and _PASSKEY.validate_json(seen) == passkey
-        if not is_same or await self._client.script(_USE, [own], [passkey.id, seen, codec.to_json(after)]) != b"ok":
+        if not is_same or await self._client.script(_USE, [own], [passkey.id, seen, to_json(after)]) != b"ok":
             raise Conflict("the passkey was used by another request")
         return after
 
     async def refused(self, passkey: Passkey) -> None:
         """Record that its counter did not move: there may be a copy of it."""
-        data = events.passkey_changed(principal=passkey.principal, credential=passkey.id, name=passkey.name)
+        data = identity_events.passkey_changed(principal=passkey.principal, credential=passkey.id, name=passkey.name)
         entry = Entry("events", EventKind.PASSKEY_REFUSED, passkey.principal, self._clock(), data)
         await self._outbox.append([entry])
 
@@ -155,8 +156,8 @@ class Passkeys:
         await self._client.script(
             _INVITE,
             [_invitation_key(token), keys.EVENTS],
-            [self._clock(), invitation.principal, codec.to_json(invitation), EventKind.PASSKEY_INVITED, INVITATION_MS,
-             events.passkey_invited(principal=invitation.principal, by=invitation.by)],
+            [self._clock(), invitation.principal, to_json(invitation), EventKind.PASSKEY_INVITED, INVITATION_MS,
+             identity_events.passkey_invited(principal=invitation.principal, by=invitation.by)],
         )  # fmt: skip
         return token
 
@@ -179,9 +180,7 @@ class Passkeys:
     async def challenge(self, *, about: str, by: str) -> bytes:
         """32 random bytes for a passkey of ``by`` to sign within five minutes, for one purpose. Only their SHA-256 is stored."""
         made = secrets.token_bytes(32)
-        await self._client.command(
-            "SET", _challenge_key(made), codec.to_json(_Challenge(about, by)), "PX", CHALLENGE_MS
-        )
+        await self._client.command("SET", _challenge_key(made), to_json(_Challenge(about, by)), "PX", CHALLENGE_MS)
         return made
 
     async def take_challenge(self, challenge: bytes, *, about: str, by: str) -> bool:

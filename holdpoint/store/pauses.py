@@ -8,7 +8,8 @@ from holdpoint.clock import Clock
 from holdpoint.errors import Conflict
 from holdpoint.model import EventKind
 from holdpoint.standing import Pause
-from holdpoint.store import codec, events, keys
+from holdpoint.store import keys, standing_events
+from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Client
 from holdpoint.store.config import configure
 
@@ -29,13 +30,12 @@ class Pauses:
         Raises:
             Conflict: others kept changing it.
         """
+        data = standing_events.traffic_paused(pause)
         for _ in range(_ATTEMPTS):
             seen = await self._seen(pause.connection)
             if seen and _PAUSE.validate_json(seen).mode is pause.mode:
                 return False
-            if await self._change(
-                pause.connection, seen, codec.to_json(pause), EventKind.TRAFFIC_PAUSED, codec.to_json(pause)
-            ):
+            if await self._change(pause.connection, seen, to_json(pause), EventKind.TRAFFIC_PAUSED, data):
                 return True
         raise Conflict("the pause kept changing")
 
@@ -45,7 +45,7 @@ class Pauses:
         Raises:
             Conflict: others kept changing it.
         """
-        data = events.traffic_resumed(connection, by=by)
+        data = standing_events.traffic_resumed(connection, by=by)
         for _ in range(_ATTEMPTS):
             seen = await self._seen(connection)
             if not seen:

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 import orjson
 
-from holdpoint.store.codec import to_json
+from holdpoint.store.as_json import to_json
 
 _MOST = 10_000
 

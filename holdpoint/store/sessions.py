@@ -15,7 +15,8 @@ from pydantic import TypeAdapter
 from holdpoint.clock import Clock
 from holdpoint.model import EventKind
 from holdpoint.policy.people import canonical
-from holdpoint.store import codec, events, keys
+from holdpoint.store import identity_events, keys
+from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Client, Script
 
 KEY_MS = 12 * 3_600_000
@@ -121,8 +122,8 @@ class Sessions:
             _OPEN,
             [_key(cookie), keys.sessions_of(canonical(session.principal)), keys.EVENTS],
             [
-                now_ms, codec.to_json(session), _lifetime(session, now_ms), _digest(cookie), until_ms,
-                EventKind.SESSION_OPENED, session.id, events.session_opened(session),
+                now_ms, to_json(session), _lifetime(session, now_ms), _digest(cookie), until_ms,
+                EventKind.SESSION_OPENED, session.id, identity_events.session_opened(session),
             ],
         )  # fmt: skip
         return cookie, session
@@ -150,7 +151,7 @@ class Sessions:
         """Store what the provider said of the person now. A session that was ended meanwhile stays ended."""
         session = replace(session, checked_ms=self._clock())
         lifetime_ms = _lifetime(session, self._clock())
-        await self._client.command("SET", _key(cookie), codec.to_json(session), "XX", "PX", lifetime_ms)
+        await self._client.command("SET", _key(cookie), to_json(session), "XX", "PX", lifetime_ms)
         await self._client.command("DEL", keys.session_check(session.id))
         return session
 
@@ -195,7 +196,7 @@ class Sessions:
         if raw is None:
             return False
         session = _SESSION.validate_json(raw)
-        data = events.session_ended(session, by=by or session.principal, reason=reason)
+        data = identity_events.session_ended(session, by=by or session.principal, reason=reason)
         answer = await self._client.script(
             _END,
             [keys.session(digest), keys.sessions_of(canonical(session.principal)), keys.EVENTS],

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from holdpoint.store import codec, keys
+from holdpoint.store import keys
+from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Client, Script
 
 LASTS_MS = 10 * 60_000
@@ -58,7 +59,7 @@ class SigningIn:
         word = await self._client.script(
             _BEGIN,
             [keys.signing_in(digest(state)), keys.signing_in_from(address)],
-            [codec.to_json(begun), LASTS_MS, _MOST_PER_WINDOW, _WINDOW_MS],
+            [to_json(begun), LASTS_MS, _MOST_PER_WINDOW, _WINDOW_MS],
         )
         return state if word == b"ok" else None
 

@@ -16,7 +16,8 @@ from pydantic import TypeAdapter
 from holdpoint.clock import Clock
 from holdpoint.errors import Conflict, NotFound
 from holdpoint.model import Confirming, Edit, EventKind, GrantScope
-from holdpoint.store import codec, events, keys
+from holdpoint.store import codec, hold_events, keys
+from holdpoint.store.as_json import to_json
 from holdpoint.store.bundles import Covered
 from holdpoint.store.client import Argument, Client, Script
 
@@ -119,7 +120,7 @@ class StepUps:
     async def finish(self, step_up: StepUp) -> None:
         """Note that it was confirmed: its link confirms nothing any more."""
         done = replace(step_up, done_ms=self._clock())
-        await self._client.command("SET", keys.step_up(step_up.token), codec.to_json(done), "XX", "KEEPTTL")
+        await self._client.command("SET", keys.step_up(step_up.token), to_json(done), "XX", "KEEPTTL")
 
     async def _same(self, seen: Sequence[str], intent: Intent) -> StepUp | None:
         if not seen[0] or len(set(seen)) > 1:
@@ -137,12 +138,12 @@ class StepUps:
         named, extras = list[str](), list[Argument]()
         for each, pointer, token in zip(intent.covered, pointers, seen, strict=True):
             named += [keys.hold(each.hold), pointer]
-            extra = events.confirming(confirming, channel=intent.channel, digest=each.digest, edits=edits)
+            extra = hold_events.confirming(confirming, channel=intent.channel, digest=each.digest, edits=edits)
             extras += [token, extra]
         answer: bytes = await self._client.script(
             _ASK,
             [keys.step_up(made.token), keys.DUE, keys.EVENTS, *named],
-            [self._clock(), made.token, LASTS_MS, made.until_ms, codec.to_json(made), codec.confirming_field(intent.by),
+            [self._clock(), made.token, LASTS_MS, made.until_ms, to_json(made), codec.confirming_field(intent.by),
              codec.confirming_json(confirming), EventKind.HOLD_CONFIRMING, *extras],
         )  # fmt: skip
         return answer

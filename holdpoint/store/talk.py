@@ -13,7 +13,7 @@ from holdpoint.clock import Clock
 from holdpoint.errors import NotFound
 from holdpoint.lifecycle import deadline_at, is_late, pause_left_ms, paused, pending_due_ms, resumed
 from holdpoint.model import Claim, EventKind, Hold, Question
-from holdpoint.store import codec, events, keys
+from holdpoint.store import card_events, codec, hold_events, keys
 from holdpoint.store.client import Argument, Client, Script
 from holdpoint.store.holds import Lifetimes, conflict
 from holdpoint.store.outbox import Outbox
@@ -37,12 +37,14 @@ class Talk:
         claim = Claim(by, name, until_ms)
         after = replace(hold, claim=claim)
         fields = {"claim": codec.claim_json(claim)}
-        return await self._write(after, EventKind.HOLD_CLAIMED, events.claimed(claim), fields)
+        return await self._write(after, EventKind.HOLD_CLAIMED, hold_events.claimed(claim), fields)
 
     async def unclaim(self, hold: Hold, *, by: str) -> Hold:
         """Nobody is on it any more. ``by`` gave it back ("policy": it has lapsed)."""
         after = replace(hold, claim=None)
-        return await self._write(after, EventKind.HOLD_UNCLAIMED, events.unclaimed(hold.claim, by=by), {"claim": ""})
+        return await self._write(
+            after, EventKind.HOLD_UNCLAIMED, hold_events.unclaimed(hold.claim, by=by), {"claim": ""}
+        )
 
     async def ask(self, hold: Hold, question: Question, *, pauses: bool) -> Hold:
         """Put a question to the requester. With ``pauses`` the clock stands from now on, as far as it still may.
@@ -56,7 +58,7 @@ class Talk:
         after = replace(hold, questions=(*hold.questions, question))
         if pauses:
             after = paused(after, now)
-        extra = events.asked(question, pauses=after.paused_ms is not None)
+        extra = hold_events.asked(question, pauses=after.paused_ms is not None)
         return await self._write(after, EventKind.HOLD_ASKED, extra, _question_fields(after))
 
     async def answer(self, hold: Hold, *, question: str, text: str, by: str) -> Hold:
@@ -74,26 +76,26 @@ class Talk:
         after = replace(hold, questions=tuple(answered if each is asked else each for each in hold.questions))
         if open_ == [asked]:
             after = resumed(after, now)
-        extra = events.answered(answered, deadline_ms=deadline_at(after, now))
+        extra = hold_events.answered(answered, deadline_ms=deadline_at(after, now))
         return await self._write(after, EventKind.HOLD_ANSWERED, extra, _question_fields(after))
 
     async def resume(self, hold: Hold) -> Hold:
         """The clock has stood for as long as it may, and runs on; the questions stay open."""
         after = resumed(hold, self._clock())
-        extra = events.resumed(deadline_ms=after.deadline_ms, paused_for_ms=after.paused_for_ms)
+        extra = hold_events.resumed(deadline_ms=after.deadline_ms, paused_for_ms=after.paused_for_ms)
         return await self._write(after, EventKind.HOLD_RESUMED, extra, _question_fields(after))
 
     async def justify(self, hold: Hold, *, text: str, by: str) -> Hold:
         """The requester says why, in the place of what they said before."""
         after = replace(hold, justification=text)
-        extra = events.justified(text, by=by)
+        extra = hold_events.justified(text, by=by)
         return await self._write(after, EventKind.HOLD_JUSTIFIED, extra, {"justification": text})
 
     async def remind(self, hold: Hold) -> Hold:
         """Half of the time is over. Happens once."""
         now = self._clock()
         after = replace(hold, reminded_ms=now)
-        extra = events.reminded(deadline_ms=after.deadline_ms)
+        extra = hold_events.reminded(deadline_ms=after.deadline_ms)
         return await self._write(after, EventKind.HOLD_REMINDED, extra, {"reminded_ms": now})
 
     async def lapse(self, hold: Hold) -> Hold:
@@ -101,7 +103,7 @@ class Talk:
         over = [each for each in hold.confirming if self._clock() >= each.until_ms]
         after = replace(hold, confirming=tuple(each for each in hold.confirming if each not in over))
         fields: dict[str, Argument] = {codec.confirming_field(each.by): "" for each in over}
-        return await self._write(after, EventKind.HOLD_UNCONFIRMED, events.unconfirmed(over), fields)
+        return await self._write(after, EventKind.HOLD_UNCONFIRMED, hold_events.unconfirmed(over), fields)
 
     async def read(self, hold_id: str, *, by: str, digest: str, channel: str) -> None:
         """``by`` has paged through the whole text that has ``digest``. Recorded once.
@@ -112,7 +114,7 @@ class Talk:
         answer = await self._client.script(
             _READ,
             [keys.hold(hold_id), keys.read(hold_id), keys.EVENTS],
-            [hold_id, self._clock(), _reading(by, digest), events.card_read(hold_id, by=by, digest=digest, channel=channel)],
+            [hold_id, self._clock(), _reading(by, digest), card_events.card_read(hold_id, by=by, digest=digest, channel=channel)],
         )  # fmt: skip
         if answer != b"ok":
             raise NotFound(f"there is no hold {hold_id!r}")
@@ -123,7 +125,7 @@ class Talk:
 
     async def revealed(self, hold_id: str, *, by: str, digest: str, channel: str) -> None:
         """Record that ``by`` is about to see what the policy masks. Recorded every time."""
-        entry = events.card_revealed(hold_id, by=by, digest=digest, channel=channel, at_ms=self._clock())
+        entry = card_events.card_revealed(hold_id, by=by, digest=digest, channel=channel, at_ms=self._clock())
         await self._outbox.append([entry])
 
     async def told(self, hold_id: str, *, channel: str, reached: bool) -> None:
@@ -137,7 +139,7 @@ class Talk:
         answer = await self._client.script(
             _TOLD,
             [keys.hold(hold_id), keys.EVENTS],
-            [self._clock(), channel, int(reached), EventKind.HOLD_TOLD, events.told(channel, reached=reached)],
+            [self._clock(), channel, int(reached), EventKind.HOLD_TOLD, hold_events.told(channel, reached=reached)],
         )
         if answer != b"ok":
             raise NotFound(f"there is no hold {hold_id!r}")

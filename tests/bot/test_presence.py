@@ -18,8 +18,8 @@ from holdpoint.live import Snapshot
 from holdpoint.model import DecisionKind, Escalation, Hold, Mention, Requirement, State
 from holdpoint.policy import compile_policy, parse_policy
 from holdpoint.policy.mask import Masks
+from holdpoint.store.as_json import to_json
 from holdpoint.store.bundles import Bundle, BundleKind
-from holdpoint.store.codec import to_json
 from tests.support.builders import DANA, make_decision, make_draft, make_evaluation
 
 POLICY = """

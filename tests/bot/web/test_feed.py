@@ -8,7 +8,7 @@ import pytest
 from bot.web.feed import Feed
 from holdpoint.clock import now_ms
 from holdpoint.store import Store
-from holdpoint.store.events import card_shown
+from holdpoint.store.card_events import card_shown
 from holdpoint.tasks import Tasks
 from tests.support.builders import make_draft
 from tests.support.redis_server import RedisServer

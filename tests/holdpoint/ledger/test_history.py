@@ -18,7 +18,7 @@ from holdpoint.ledger.history import MOST_SIMILAR, held_between, similar_before,
 from holdpoint.ledger.sql import Ledger
 from holdpoint.model import GrantScope, Hold, Requester, Risk, RuleHit, Similar, State, Tally, Verdict
 from holdpoint.stats import DAY_MS, Counts
-from holdpoint.store.codec import to_json
+from holdpoint.store.as_json import to_json
 from tests.support.builders import DANA, make_evaluation, make_query
 from tests.support.postgres_server import PostgresServer
 

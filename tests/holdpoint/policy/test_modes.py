@@ -15,7 +15,7 @@ from holdpoint.model import Risk, Span, Verdict
 from holdpoint.policy import check_policy, parse_policy
 from holdpoint.policy.modes import with_mode
 from holdpoint.policy.rules import RuleMode
-from holdpoint.store.codec import to_json
+from holdpoint.store.as_json import to_json
 from tests.holdpoint.policy.builders import HEAD, document, evaluate, policy, rules_hit
 
 RULES = """

@@ -11,8 +11,8 @@ from holdpoint.clock import now_ms
 from holdpoint.errors import StoreUnavailable
 from holdpoint.model import EventKind
 from holdpoint.store import Entry, Store
+from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Client
-from holdpoint.store.codec import to_json
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until, within
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from holdpoint.errors import StoreUnavailable
 from holdpoint.model import Event, EventKind
 from holdpoint.store import Entry, Store
-from holdpoint.store.codec import to_json
+from holdpoint.store.as_json import to_json
 from tests.support.redis_server import RedisServer
 
 

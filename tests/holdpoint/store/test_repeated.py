@@ -7,8 +7,8 @@ from dataclasses import replace
 import orjson
 
 from holdpoint.model import Evaluation, EventKind, Outcome, Query, Requester, Risk, RuleHit, Verdict
-from holdpoint.store import Entry, events
-from holdpoint.store.codec import to_json
+from holdpoint.store import Entry, request_events
+from holdpoint.store.as_json import to_json
 from holdpoint.store.repeated import Repeated
 
 DANA = Requester("dana@example.com", frozenset({"b", "a"}), name='D "D" Ä', key_id="k1", aliases=frozenset({"d@e.f"}))
@@ -18,7 +18,7 @@ OUTCOME = Outcome(200, "ab" * 32, 'he said "ä\n"', None, 5, 12, 600, "the clien
 
 
 def allowed(requester: Requester = DANA, evaluation: Evaluation | None = CLEAN) -> Entry:
-    return events.request_entry(
+    return request_events.request_entry(
         EventKind.REQUEST_ALLOWED,
         request="r1",
         at_ms=1,
@@ -56,7 +56,7 @@ def test_an_allowed_request_is_recorded_as_its_objects_say() -> None:
 
 
 def test_an_outcome_is_recorded_with_everything_it_has() -> None:
-    entry = events.request_completed(request="r1", at_ms=1, requester=DANA, connection="demo", outcome=OUTCOME)
+    entry = request_events.request_completed(request="r1", at_ms=1, requester=DANA, connection="demo", outcome=OUTCOME)
     assert entry.data == to_json({"request": "r1", "requester": DANA, "connection": "demo", "outcome": OUTCOME})
 
 
