@@ -18,9 +18,10 @@ import orjson
 from holdpoint.clock import Clock
 from holdpoint.errors import Conflict, NotFound
 from holdpoint.model import Hold
-from holdpoint.store import codec, keys
+from holdpoint.store import keys
 from holdpoint.store.cards import TTL_MS, CardPlace
 from holdpoint.store.client import Client, Script, as_dict
+from holdpoint.store.fingerprints import fingerprint
 
 OFFERED_FOR_MS = 86_400_000  # after the last deadline in it
 _PREFIX = "b"  # hold ids never begin with it
@@ -160,7 +161,7 @@ class Bundles:
         return tuple(Covered(**each) for each in orjson.loads(raw))
 
     def _equals(self, hold: Hold) -> str:
-        return keys.equals(codec.fingerprint(hold.requester, hold.connection, hold.original_digest))
+        return keys.equals(fingerprint(hold.requester, hold.connection, hold.original_digest))
 
     def _pointer(self, bundle_id: str) -> bytes:
         return orjson.dumps({"intent": bundle_id, "intended_ms": self._clock(), "bundle": bundle_id})

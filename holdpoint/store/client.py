@@ -21,7 +21,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from holdpoint.errors import ConfigurationError, StoreUnavailable
 from holdpoint.store.line import Line
 from holdpoint.store.shared import Shared
-from holdpoint.store.wire import Answered
+from holdpoint.store.wire import Answered, Argument
 
 _LUA = Path(__file__).parent / "lua"
 _COMMAND_TIMEOUT_S = 2.0
@@ -29,8 +29,6 @@ _CONNECT_TIMEOUT_S = 2.0
 _MAX_CONNECTIONS = 256
 _CONNECTION_WAIT_S = 2.0  # for one of them to become free
 _LARGE_BYTES = 64 * 1024  # a command that would keep others waiting that share its connection
-
-Argument = str | int | bytes
 
 
 class Client:

@@ -17,9 +17,10 @@ from holdpoint.clock import Clock
 from holdpoint.errors import Conflict, NotFound
 from holdpoint.key_life import KeyRotation
 from holdpoint.model import EventKind, KeyRecord, Route
-from holdpoint.store import codec, config_events, keys
+from holdpoint.store import config_events, keys
 from holdpoint.store.as_json import to_json
-from holdpoint.store.client import Argument, Client, Script
+from holdpoint.store.client import Client, Script
+from holdpoint.store.wire import Argument
 
 _PUSH = Script("push_policy")
 _CONFIGURE = Script("configure")
@@ -43,6 +44,7 @@ class StoredPolicy:
 
 
 _STORED_POLICY = TypeAdapter(StoredPolicy)
+_KEY = TypeAdapter(KeyRecord)
 
 
 class Config:
@@ -104,7 +106,7 @@ class Config:
     async def keys(self) -> list[KeyRecord]:
         """All keys, revoked and expired ones too."""
         rows = await self._client.command("HVALS", keys.API_KEYS)
-        return sorted((codec.load_key(raw) for raw in rows), key=lambda record: (record.created_ms, record.id))
+        return sorted((_KEY.validate_json(raw) for raw in rows), key=lambda record: (record.created_ms, record.id))
 
     async def put_key(self, record: KeyRecord, *, by: str = "cli") -> None:
         """Add a key.
@@ -113,7 +115,7 @@ class Config:
             Conflict: a key with this id exists.
         """
         await self._configure(
-            keys.API_KEYS, record.id, b"", codec.key_json(record),
+            keys.API_KEYS, record.id, b"", to_json(record),
             EventKind.KEY_CREATED, record.id, config_events.key_changed(record, by=by),
         )  # fmt: skip
 
@@ -131,15 +133,15 @@ class Config:
         """
         seen = await self._seen_key(key_id)
         rotation = key_life.rotated(
-            codec.load_key(seen), new, now_ms=self._clock(), overlap_ms=overlap_ms, life_ms=life_ms
+            _KEY.validate_json(seen), new, now_ms=self._clock(), overlap_ms=overlap_ms, life_ms=life_ms
         )
         old, successor = rotation.old, rotation.new
         answer = await self._client.script(
             _ROTATE,
             [keys.REVISION, keys.API_KEYS, keys.EVENTS],
             [
-                successor.created_ms, old.id, seen, codec.key_json(old), EventKind.KEY_ROTATED, config_events.key_changed(old, by=by),
-                successor.id, codec.key_json(successor), EventKind.KEY_CREATED, config_events.key_changed(successor, by=by),
+                successor.created_ms, old.id, seen, to_json(old), EventKind.KEY_ROTATED, config_events.key_changed(old, by=by),
+                successor.id, to_json(successor), EventKind.KEY_CREATED, config_events.key_changed(successor, by=by),
             ],
         )  # fmt: skip
         if answer != b"ok":
@@ -154,12 +156,12 @@ class Config:
             Conflict: it was changed at the same moment.
         """
         raw = await self._seen_key(key_id)
-        record = codec.load_key(raw)
+        record = _KEY.validate_json(raw)
         if record.revoked_ms is not None:
             return record
         revoked = replace(record, revoked_ms=self._clock())
         await self._configure(
-            keys.API_KEYS, key_id, raw, codec.key_json(revoked),
+            keys.API_KEYS, key_id, raw, to_json(revoked),
             EventKind.KEY_REVOKED, key_id, config_events.key_changed(revoked, by=by),
         )  # fmt: skip
         return revoked

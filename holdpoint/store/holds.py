@@ -17,13 +17,16 @@ from holdpoint.model import Decision, DecisionKind, EventKind, Hold, Outcome, Si
 from holdpoint.standing import BrokenGlass
 from holdpoint.store import codec, hold_events, keys
 from holdpoint.store.as_json import to_json
-from holdpoint.store.client import Argument, Client, Script, as_dict
-from holdpoint.store.codec import StoredResponse
+from holdpoint.store.client import Client, Script, as_dict
 from holdpoint.store.drafts import Draft
+from holdpoint.store.fingerprints import fingerprint
 from holdpoint.store.gateways import Gateways
+from holdpoint.store.hold_document import load_fingerprint
 from holdpoint.store.hold_ids import HoldIds
 from holdpoint.store.limits import UNLIMITED, Allowance, Limits
 from holdpoint.store.reading import HoldReader
+from holdpoint.store.responses import StoredResponse, response_arguments
+from holdpoint.store.wire import Argument
 
 TIMER = "timer"  # the channel of a decision that the deadline itself makes
 GLASS_WITHIN_MS = 300_000  # an approval for an emergency is not one for later
@@ -84,39 +87,26 @@ class Holds(HoldReader):
             OverLimit: one of the budgets of ``allowance`` has no room for it.
         """
         now = self._clock()
-        hold_id = self._ids.new(now)
-        same = codec.fingerprint(draft.requester, draft.query.connection, draft.digest)
-        idem = codec.fingerprint(draft.requester, draft.query.connection, f"key:{idempotency_key}")
-        waiter = "" if draft.asynchronous else gateway
-        deadline = now + draft.evaluation.timeout_ms
-        fields: dict[str, Argument] = {
-            "id": hold_id,
-            "doc": codec.document(draft, same),
-            "head": codec.head(draft.requester, draft.query.connection),
-            "digest": draft.digest,
-            "body": draft.query.body,
-            "created_ms": now,
-            "deadline_ms": deadline,
-            "waiter": waiter,
-            "asynchronous": int(draft.asynchronous),
-        }
-        new = codec.new_hold(draft, hold_id, created_ms=now, deadline_ms=deadline, waiter=waiter)
-        due = pending_due_ms(new)
+        requester, connection = draft.requester, draft.query.connection
+        same = fingerprint(requester, connection, draft.digest)
+        idem = fingerprint(requester, connection, f"key:{idempotency_key}")
+        new = self._new(draft, gateway, now)
+        fields = codec.new_fields(draft, new, fingerprint=same)
         limit_keys, limit_arguments = self._limits.of_hold(allowance)
         answer = await self._client.shared_script(
             _HOLD,
-            [keys.hold(hold_id), keys.state(State.PENDING), keys.DUE, keys.EVENTS, keys.same(same),
-             keys.idempotency(idem), keys.at(waiter),
-             keys.requests_of(draft.requester.owner or draft.requester.principal),
-             keys.state(State.APPROVED), *limit_keys],
-            [hold_id, now, due, self._lifetimes.ttl_ms(deadline - now), _unless(idempotency_key, if_first=if_first), int(bool(waiter)),
-             hold_events.hold_created(draft, deadline_ms=deadline), *limit_arguments, *_pairs(fields)],
+            [keys.hold(new.id), keys.state(State.PENDING), keys.DUE, keys.EVENTS, keys.same(same),
+             keys.idempotency(idem), keys.at(new.waiter),
+             keys.requests_of(requester.owner or requester.principal), keys.state(State.APPROVED), *limit_keys],
+            [new.id, now, new.due_ms, self._lifetimes.ttl_ms(new.deadline_ms - now),
+             _unless(idempotency_key, if_first=if_first), int(bool(new.waiter)),
+             hold_events.hold_created(draft, deadline_ms=new.deadline_ms), *limit_arguments, *_pairs(fields)],
         )  # fmt: skip
         if isinstance(answer, list):
             raise OverLimit(answer[0] - 1, answer[1])
         if answer != b"ok":
             raise Conflict("there is a hold that the request may come back to")
-        return replace(new, due_ms=due)
+        return new
 
     async def attach(self, hold: Hold, *, gateway: str) -> Hold:
         """Wait for ``hold`` from now on. A hold in a final state is returned as it is.
@@ -249,16 +239,13 @@ class Holds(HoldReader):
         fresh_waiter = await self._client.shared_command("HGET", keys.hold(hold.id), "waiter")
         waiter = (fresh_waiter or b"").decode()
         elsewhere = bool(waiter) and waiter != hold.releaser
-        stored: list[Argument] = [0, 0, "", b""]
-        if response is not None:
-            stored = [1, response.status, to_json(response.headers), response.body]
         kind = EventKind.HOLD_COMPLETED if state is State.COMPLETED else EventKind.HOLD_FAILED
         await self._run(
             _CLOSE,
             [keys.hold(hold.id), keys.state(State.RELEASED), keys.state(state), keys.DUE, keys.EVENTS,
              keys.at(hold.releaser), keys.response(hold.id), keys.wake(waiter)],
             [hold.id, self._clock(), hold.releaser, state, codec.outcome_json(outcome), self._lifetimes.retention_ms,
-             int(elsewhere), kind, hold_events.closed(outcome), *stored],
+             int(elsewhere), kind, hold_events.closed(outcome), *response_arguments(response)],
         )  # fmt: skip
 
     async def delivered(self, hold_id: str, *, gateway: str) -> None:
@@ -266,7 +253,7 @@ class Holds(HoldReader):
         doc = await self._client.shared_command("HGET", keys.hold(hold_id), "doc")
         if doc is None:
             return
-        same = codec.load_fingerprint({b"doc": doc})
+        same = load_fingerprint(doc)
         await self._client.shared_script(
             _DELIVERED, [keys.hold(hold_id), keys.same(same), keys.at(gateway)], [hold_id, gateway]
         )  # fmt: skip
@@ -293,6 +280,13 @@ class Holds(HoldReader):
         before = self._clock() - self._lifetimes.retention_ms - self._lifetimes.collect_within_ms
         final = [each for each in State if each.is_final]
         await self._client.pipeline([("ZREMRANGEBYSCORE", keys.state(each), "-inf", before) for each in final])
+
+    def _new(self, draft: Draft, gateway: str, now: int) -> Hold:
+        """The hold that is to be."""
+        waiter = "" if draft.asynchronous else gateway
+        deadline = now + draft.evaluation.timeout_ms
+        new = codec.new_hold(draft, self._ids.new(now), created_ms=now, deadline_ms=deadline, waiter=waiter)
+        return replace(new, due_ms=pending_due_ms(new))
 
     async def _end(self, hold: Hold, state: State, *, by: str, reason: str) -> Hold:
         kind = EventKind.HOLD_EXPIRED if state is State.EXPIRED else EventKind.HOLD_CANCELLED

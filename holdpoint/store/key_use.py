@@ -17,7 +17,8 @@ from typing import Self
 
 from holdpoint.errors import StoreUnavailable
 from holdpoint.store import keys
-from holdpoint.store.client import Argument, Client, Script, as_dict
+from holdpoint.store.client import Client, Script, as_dict
+from holdpoint.store.wire import Argument
 from holdpoint.tasks import OnDeath, Tasks
 
 EVERY_S = 60.0

@@ -18,7 +18,8 @@ from holdpoint.clock import Clock
 from holdpoint.model import State
 from holdpoint.policy.limits import Budget, Measure, Per
 from holdpoint.store import keys
-from holdpoint.store.client import Argument, Client, Script
+from holdpoint.store.client import Client, Script
+from holdpoint.store.wire import Argument
 
 SLOTS: Final = 120
 ASK_AGAIN_MS: Final = 10_000

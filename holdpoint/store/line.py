@@ -15,9 +15,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from holdpoint.store.wire import Answered, Wire, resolve
+from holdpoint.store.wire import Answered, Argument, Wire, resolve
 
-Argument = str | int | bytes
 Connect = Callable[[], Awaitable[asyncio.Transport]]
 """Makes a connection on which Redis has been greeted, and nothing is on its way."""
 

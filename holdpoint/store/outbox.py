@@ -14,9 +14,9 @@ import orjson
 from holdpoint.errors import StoreUnavailable
 from holdpoint.model import Event, EventKind
 from holdpoint.store.batch import STREAMS, transaction
-from holdpoint.store.client import Argument, Client, as_dict, is_existing_group, is_missing_group
+from holdpoint.store.client import Client, as_dict, is_existing_group, is_missing_group
 from holdpoint.store.events import Entry
-from holdpoint.store.wire import Answered
+from holdpoint.store.wire import Answered, Argument
 
 _CONSUMER = "worker"
 _MOST_COUNTED = 1_000  # a lag is a number to look at: it need not cost more than a look

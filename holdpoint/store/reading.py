@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import orjson
-
 from holdpoint.clock import Clock
 from holdpoint.errors import NotFound
 from holdpoint.model import Hold, Requester, State
 from holdpoint.store import codec, keys
 from holdpoint.store.client import Client, as_dict
-from holdpoint.store.codec import StoredResponse
+from holdpoint.store.fingerprints import fingerprint
 from holdpoint.store.gateways import Gateways
+from holdpoint.store.responses import StoredResponse, load_response
 
 Page = list[Hold]  # a name of its own, because a method below is called list
 
@@ -35,10 +34,10 @@ class HoldReader:
         client is gone; or, when the client says that it retries, the newest one at all.
         """
         if idempotency_key is not None:
-            idem = codec.fingerprint(requester, connection, f"key:{idempotency_key}")
+            idem = fingerprint(requester, connection, f"key:{idempotency_key}")
             found = await self._client.shared_command("GET", keys.idempotency(idem))
             return await self._get_or_none(found.decode()) if found else None
-        same = keys.same(codec.fingerprint(requester, connection, digest))
+        same = keys.same(fingerprint(requester, connection, digest))
         ids: list[bytes] = await self._client.shared_command("ZREVRANGE", same, 0, -1)
         for raw in ids:
             hold = await self._get_or_none(raw.decode())
@@ -107,10 +106,7 @@ class HoldReader:
     async def response(self, hold_id: str) -> StoredResponse | None:
         """The stored response of a completed hold, if it was small enough to keep."""
         fields = as_dict(await self._client.command("HGETALL", keys.response(hold_id)))
-        if not fields:
-            return None
-        headers = tuple((name, value) for name, value in orjson.loads(fields[b"headers"]))
-        return StoredResponse(int(fields[b"status"]), headers, fields[b"body"])
+        return load_response(fields) if fields else None
 
     async def due(self, limit: int = 100) -> Sequence[str]:
         """Ids of holds that the timer has to look at now."""

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from holdpoint.store.line import Argument, Connect, packed
-from holdpoint.store.wire import Wire, resolve
+from holdpoint.store.line import Connect, packed
+from holdpoint.store.wire import Argument, Wire, resolve
 
 
 class Shared:

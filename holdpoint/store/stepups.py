@@ -19,7 +19,8 @@ from holdpoint.model import Confirming, Edit, EventKind, GrantScope
 from holdpoint.store import codec, hold_events, keys
 from holdpoint.store.as_json import to_json
 from holdpoint.store.bundles import Covered
-from holdpoint.store.client import Argument, Client, Script
+from holdpoint.store.client import Client, Script
+from holdpoint.store.wire import Argument
 
 LASTS_MS = 10 * 60_000
 

@@ -14,9 +14,10 @@ from holdpoint.errors import NotFound
 from holdpoint.lifecycle import deadline_at, is_late, pause_left_ms, paused, pending_due_ms, resumed
 from holdpoint.model import Claim, EventKind, Hold, Question
 from holdpoint.store import card_events, codec, hold_events, keys
-from holdpoint.store.client import Argument, Client, Script
+from holdpoint.store.client import Client, Script
 from holdpoint.store.holds import Lifetimes, conflict
 from holdpoint.store.outbox import Outbox
+from holdpoint.store.wire import Argument
 
 _TALK = Script("talk")
 _READ = Script("read")

@@ -10,6 +10,9 @@ from typing import Any
 
 import hiredis
 
+Argument = str | int | bytes
+"""One word of a command, before it is packed."""
+
 Answered = Callable[[Any], None]
 """Called once with the raw answer, or with the error that it or the lack of it stands for. Must not raise."""
 
