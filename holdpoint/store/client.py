@@ -1,4 +1,4 @@
-"""The door to Redis, and the only importer of its driver: connections, scripts, and errors in our own words.
+"""The door to Redis: commands, scripts, and errors in our own words. Only this and connections.py import its driver.
 
 Nothing is retried here. A write whose answer was lost may have happened, and only the caller knows what that means.
 """
@@ -10,24 +10,18 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import redis.asyncio as driver
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from holdpoint.errors import ConfigurationError, StoreUnavailable
+from holdpoint.store.connections import Greeted, Readers, new_driver, new_pool, to_error
 from holdpoint.store.line import Line
 from holdpoint.store.shared import Shared
 from holdpoint.store.wire import Answered, Argument
 
 _LUA = Path(__file__).parent / "lua"
 _COMMAND_TIMEOUT_S = 2.0
-_CONNECT_TIMEOUT_S = 2.0
-_MAX_CONNECTIONS = 256
-_CONNECTION_WAIT_S = 2.0  # for one of them to become free
 _LARGE_BYTES = 64 * 1024  # a command that would keep others waiting that share its connection
 
 
@@ -41,22 +35,15 @@ class Client:
             ConfigurationError: the URL is no Redis URL.
         """
         try:
-            self._redis = self._open(url, timeout=_COMMAND_TIMEOUT_S)
-            self._sharing = _Greeted(_pool(url, timeout=None))
-            self._shared = Shared(self._sharing.connect, error=_error, patience_s=_COMMAND_TIMEOUT_S)
+            self._redis = new_driver(url, timeout=_COMMAND_TIMEOUT_S)
+            self._sharing = Greeted(new_pool(url, timeout=None))
+            self._shared = Shared(self._sharing.connect, error=to_error, patience_s=_COMMAND_TIMEOUT_S)
             # Blocking reads have lines of their own: their answers may take as long as they block.
-            self._readers = _Readers(_pool(url, timeout=None))
-            self._greeted = _Greeted(_pool(url, timeout=None))
-            self._line = Line(self._greeted.connect, error=_error, patience_s=_COMMAND_TIMEOUT_S)
+            self._readers = Readers(new_pool(url, timeout=None))
+            self._greeted = Greeted(new_pool(url, timeout=None))
+            self._line = Line(self._greeted.connect, error=to_error, patience_s=_COMMAND_TIMEOUT_S)
         except ValueError:
             raise ConfigurationError("HOLDPOINT_REDIS_URL: not a redis://, rediss:// or unix:// URL") from None
-
-    @staticmethod
-    def _open(url: str, *, timeout: float | None) -> driver.Redis:
-        client = driver.Redis.from_pool(_pool(url, timeout=timeout))
-        # The driver reshapes answers by command name, and not every form of every command: take them as they come.
-        client.response_callbacks.clear()
-        return client
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -137,61 +124,6 @@ class Client:
             raise _unavailable(error) from error
 
 
-class _Pool(driver.BlockingConnectionPool):
-    """Who finds all connections in use waits for one. One that broke while nobody used it is made anew at once."""
-
-    async def ensure_connection(self, connection: AbstractConnection) -> None:
-        await _drop_broken(connection)
-        await super().ensure_connection(connection)
-
-
-class _Greeted:
-    """A `holdpoint.store.line.Connect`: the driver makes the connection and says hello. One at a time."""
-
-    def __init__(self, pool: _Pool) -> None:
-        self._connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]  # the driver's
-
-    async def connect(self) -> asyncio.Transport:
-        """A new connection; the one before is closed."""
-        await self._connection.disconnect(nowait=True)
-        await self._connection.connect()  # type: ignore[no-untyped-call]  # the driver's
-        writer = self._connection._writer  # noqa: SLF001 - the driver has no question for it
-        if writer is None:
-            raise ConnectionResetError("the connection broke")
-        return cast("asyncio.Transport", writer.transport)
-
-    async def aclose(self) -> None:
-        await self._connection.disconnect()
-
-
-class _Readers:
-    """As many lines as there are commands that block at the same time."""
-
-    def __init__(self, pool: _Pool) -> None:
-        self._pool = pool
-        self._all: list[tuple[Line, _Greeted]] = []
-        self._free: list[Line] = []
-
-    async def execute(self, *arguments: Argument) -> Any:
-        """See `Line.execute`."""
-        line = self._free.pop() if self._free else self._another()
-        try:
-            return await line.execute(*arguments)
-        finally:
-            self._free.append(line)
-
-    async def aclose(self) -> None:
-        for line, greeted in self._all:
-            line.close()
-            await greeted.aclose()
-
-    def _another(self) -> Line:
-        greeted = _Greeted(self._pool)
-        line = Line(greeted.connect, error=_error)
-        self._all.append((line, greeted))
-        return line
-
-
 class Script:
     """One verb: ``lua/<name>.lua`` behind ``lua/_common.lua`` and what else it shares with others."""
 
@@ -213,33 +145,6 @@ def is_existing_group(error: StoreUnavailable) -> bool:
 def is_missing_group(error: StoreUnavailable) -> bool:
     """Whether the server said that a stream or its consumer group does not exist."""
     return isinstance(error.__cause__, ResponseError) and str(error.__cause__).startswith("NOGROUP")
-
-
-def _pool(url: str, *, timeout: float | None) -> _Pool:
-    return _Pool.from_url(
-        url,
-        protocol=2,
-        socket_timeout=timeout,
-        socket_connect_timeout=_CONNECT_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-        max_connections=_MAX_CONNECTIONS,
-        timeout=_CONNECTION_WAIT_S,
-    )
-
-
-async def _drop_broken(connection: AbstractConnection) -> None:
-    """Close a connection that the server has closed, so that the next command makes a new one before it is sent.
-
-    The driver sees a clean end by itself, and not one that came as an error (a server that was killed).
-    """
-    reader = connection._reader  # noqa: SLF001 - the driver has no question for it
-    if reader is not None and (reader.exception() is not None or reader.at_eof()):
-        await connection.disconnect(nowait=True)
-
-
-def _error(message: str) -> RedisError:
-    """What Redis answered with, as the driver would raise it."""
-    return NoScriptError(message) if message.startswith("NOSCRIPT") else ResponseError(message)
 
 
 def _not_done(found: Any) -> Exception | None:

@@ -22,7 +22,7 @@ _MOST_CONNECTIONS = 64
 @pytest.fixture
 async def client(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
     """With few connections: a busy machine does not greet 256 of them within the time of one command."""
-    monkeypatch.setattr("holdpoint.store.client._MAX_CONNECTIONS", _MOST_CONNECTIONS)
+    monkeypatch.setattr("holdpoint.store.connections._MAX_CONNECTIONS", _MOST_CONNECTIONS)
     opened = Client(redis_server.url)
     yield opened
     await opened.aclose()
