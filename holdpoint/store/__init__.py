@@ -1,4 +1,4 @@
-"""What the processes share in Redis. Read store.py, then holds.py, then lua/."""
+"""What the processes share in Redis. Read store.py, then holding.py and holds.py, then lua/."""
 
 from holdpoint.store.cards import CardPlace
 from holdpoint.store.config import StoredPolicy

@@ -22,10 +22,11 @@ from holdpoint.store.conversations import Conversations
 from holdpoint.store.gateways import Gateways
 from holdpoint.store.glass import Glass
 from holdpoint.store.grants import Grants
-from holdpoint.store.holds import Holds, Lifetimes
+from holdpoint.store.holds import Holds
 from holdpoint.store.installations import Installations
 from holdpoint.store.key_use import KeyUse
 from holdpoint.store.leases import Leases
+from holdpoint.store.lifetimes import Lifetimes
 from holdpoint.store.limits import Limits
 from holdpoint.store.links import Links
 from holdpoint.store.outbox import Outbox

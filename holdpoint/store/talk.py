@@ -15,7 +15,8 @@ from holdpoint.lifecycle import deadline_at, is_late, pause_left_ms, paused, pen
 from holdpoint.model import Claim, EventKind, Hold, Question
 from holdpoint.store import card_events, codec, hold_events, keys
 from holdpoint.store.client import Client, Script
-from holdpoint.store.holds import Lifetimes, conflict
+from holdpoint.store.conflicts import conflict
+from holdpoint.store.lifetimes import Lifetimes
 from holdpoint.store.outbox import Outbox
 from holdpoint.store.wire import Argument
 

@@ -17,7 +17,7 @@ from holdpoint.model import Hold, State
 from holdpoint.policy.limits import Budget, Measure, Per
 from holdpoint.store import Store
 from holdpoint.store.client import Client
-from holdpoint.store.holds import Lifetimes
+from holdpoint.store.lifetimes import Lifetimes
 from holdpoint.store.limits import ASK_AGAIN_MS, SLOTS, Allowance, Share, Wish
 from tests.conftest import MovingClock
 from tests.support.builders import OUTCOME, make_decision, make_draft
