@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from bot.until import told, zone_of
 from holdpoint.absence import Absence
-from holdpoint.live import Snapshot
 from holdpoint.model import Reviewer, Role, StandIn
 from holdpoint.policy import people
+from holdpoint.snapshot import Snapshot
 
 
 def standing_in(reviewer: Reviewer, snapshot: Snapshot, now_ms: int) -> Reviewer:

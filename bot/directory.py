@@ -15,8 +15,9 @@ from holdpoint.addresses import networks_of
 from holdpoint.clock import Clock
 from holdpoint.errors import Conflict, HoldpointError
 from holdpoint.linked import Link
-from holdpoint.live import Live, Snapshot
+from holdpoint.live import Live
 from holdpoint.model import Account, KeyRecord, Reviewer, Role
+from holdpoint.snapshot import Snapshot
 from holdpoint.store.key_use import UsedKeys
 from holdpoint.store.links import Links
 from holdpoint.store.sessions import Session

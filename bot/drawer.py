@@ -23,8 +23,9 @@ from bot.pressure import Pressure
 from bot.telling import Telling
 from holdpoint.clock import Clock
 from holdpoint.errors import ChannelUnavailable, NotFound
-from holdpoint.live import Live, Snapshot
+from holdpoint.live import Live
 from holdpoint.model import Hold, State
+from holdpoint.snapshot import Snapshot
 from holdpoint.store import CardPlace, Store
 from holdpoint.store.bundles import is_bundle
 from holdpoint.store.quiet import Quiet

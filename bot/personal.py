@@ -8,7 +8,7 @@ from typing import Protocol
 from bot.accounts import UnknownPerson
 from holdpoint.absence import Absence
 from holdpoint.errors import ChannelRefused
-from holdpoint.live import Snapshot
+from holdpoint.snapshot import Snapshot
 
 
 class Personal(Protocol):

@@ -15,10 +15,10 @@ from bot.callers import MOST_CALLED
 from bot.platform import Call
 from bot.until import told
 from holdpoint.absence import Absence
-from holdpoint.live import Snapshot
 from holdpoint.model import Hold, Requirement, State
 from holdpoint.policy import authority, people
 from holdpoint.policy.groups import Group
+from holdpoint.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

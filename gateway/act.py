@@ -23,8 +23,8 @@ from gateway.prefer import NONE, preferences
 from gateway.taking import Taking
 from gateway.transfer import Job
 from holdpoint.errors import OverLimit, Refusal
-from holdpoint.live import Snapshot
 from holdpoint.model import Evaluation, EventKind, Hold, Query, RefusalCode, State
+from holdpoint.snapshot import Snapshot
 from holdpoint.store import Draft
 from holdpoint.store.limits import UNLIMITED
 

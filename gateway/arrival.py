@@ -23,8 +23,9 @@ from gateway.tokens import KeysNeeded
 from gateway.transport import Prepared
 from holdpoint.clock import Clock
 from holdpoint.key_life import is_valid
-from holdpoint.live import Live, Snapshot
+from holdpoint.live import Live
 from holdpoint.model import Connection, KeyRecord, Requester
+from holdpoint.snapshot import Snapshot
 from holdpoint.store.key_use import UsedKeys
 from holdpoint.tokens.providers import Providers
 

@@ -15,9 +15,9 @@ from gateway.key_scope import check_connection
 from gateway.pauses import refuse_paused
 from gateway.protocols import Endpoint, Protocol, protocol_of
 from holdpoint.errors import Refusal
-from holdpoint.live import Snapshot
 from holdpoint.model import Connection, RefusalCode
 from holdpoint.policy import Policy
+from holdpoint.snapshot import Snapshot
 
 _MOST_KNOWN = 1_000  # the name of a model may be part of a path
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 from gateway.exchange import Exchange
 from gateway.taking import Taking
 from holdpoint.clock import Clock
-from holdpoint.live import Snapshot
 from holdpoint.metrics import Metrics
 from holdpoint.policy.grants import covering, review_rules
+from holdpoint.snapshot import Snapshot
 from holdpoint.store import Draft, Store
 
 _AT_ONCE = 64  # of the store's connections

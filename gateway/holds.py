@@ -16,8 +16,8 @@ from gateway.exchange import Exchange
 from gateway.key_scope import check_connection
 from gateway.protocols import protocol_of
 from holdpoint.errors import Conflict, NotFound, Refusal
-from holdpoint.live import Snapshot
 from holdpoint.model import Hold, RefusalCode, State
+from holdpoint.snapshot import Snapshot
 from holdpoint.store import Store
 
 PREFIX = "/holds/"

@@ -16,8 +16,8 @@ from gateway.tokens import TokenCallers
 from gateway.transport import Request
 from holdpoint.errors import Refusal
 from holdpoint.key_life import is_valid
-from holdpoint.live import Snapshot
 from holdpoint.model import KeyRecord, RefusalCode, Requester
+from holdpoint.snapshot import Snapshot
 from holdpoint.tokens.providers import Providers
 from holdpoint.tokens.verify import MOST_CHARACTERS, looks_like_token
 

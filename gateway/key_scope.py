@@ -11,8 +11,8 @@ from gateway.exchange import Exchange
 from gateway.identify import unknown_key
 from holdpoint.addresses import networks_of
 from holdpoint.errors import Refusal
-from holdpoint.live import Snapshot
 from holdpoint.model import KeyRecord, RefusalCode
+from holdpoint.snapshot import Snapshot
 
 
 class OutOfScope(Refusal):

@@ -22,9 +22,9 @@ from gateway.budgets import Account, Budgets, Charges
 from gateway.exchange import Exchange
 from gateway.journal import Journal
 from gateway.limited import Limited, LimitedLog
-from holdpoint.live import Snapshot
 from holdpoint.metrics import Metrics
 from holdpoint.policy.limits import Budget, Measure, Per, budgets_of
+from holdpoint.snapshot import Snapshot
 from holdpoint.store import Store
 from holdpoint.store.limits import Allowance
 from holdpoint.tasks import OnDeath

@@ -6,9 +6,9 @@ Without a pause each of these is one look at an empty mapping.
 from __future__ import annotations
 
 from holdpoint.errors import Refusal
-from holdpoint.live import Snapshot
 from holdpoint.model import Decision, DecisionKind, Evaluation, Hold, RefusalCode, State
 from holdpoint.policy import pauses
+from holdpoint.snapshot import Snapshot
 from holdpoint.standing import Pause, PauseMode
 from holdpoint.store.holds import TIMER
 

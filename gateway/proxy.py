@@ -41,10 +41,11 @@ from gateway.tokens import KeysNeeded
 from gateway.transport import Reply, Request
 from holdpoint.clock import Clock
 from holdpoint.errors import Refusal
-from holdpoint.live import Live, Snapshot
+from holdpoint.live import Live
 from holdpoint.metrics import Metrics
 from holdpoint.model import Evaluation, Query, Verdict
 from holdpoint.settings import Settings
+from holdpoint.snapshot import Snapshot
 
 _PASSES = frozenset({Verdict.ALLOW, Verdict.MODIFY})
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdpoint.errors import BadToken, MissingGroups, ProviderUnavailable, Refusal
-from holdpoint.live import Snapshot
 from holdpoint.model import RefusalCode, Requester
 from holdpoint.policy import Policy
 from holdpoint.policy.issuers import Issuer
+from holdpoint.snapshot import Snapshot
 from holdpoint.tokens.identity import identity_of
 from holdpoint.tokens.keys import Key
 from holdpoint.tokens.providers import Providers

@@ -10,9 +10,9 @@ from bot.admin.office import Access, Call, Command, Office, command
 from bot.admin.sample import sample_view
 from bot.answers import Answer, Table, refusal
 from holdpoint.errors import ChannelError
-from holdpoint.live import WEB, Snapshot
 from holdpoint.mailbox import mailbox
 from holdpoint.model import Route
+from holdpoint.snapshot import WEB, Snapshot
 from holdpoint.standing import ChangeKind
 
 # A channel, a group chat or a meeting; a personal chat.

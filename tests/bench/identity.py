@@ -24,8 +24,9 @@ from gateway.transport.client_connection import ClientConnection
 from gateway.transport.request import HttpRequest
 from holdpoint import apikey
 from holdpoint.clock import now_ms
-from holdpoint.live import Live, Snapshot
+from holdpoint.live import Live
 from holdpoint.model import KeyRecord
+from holdpoint.snapshot import Snapshot
 from holdpoint.store import Store
 from holdpoint.tokens.providers import Providers
 from tests.bench.holdpoint_parts import backend, policy, program

@@ -14,10 +14,10 @@ from bot.presence import callings, moved_ms, off_sentence
 from holdpoint.absence import Absence, WhoIsAway
 from holdpoint.ledger.chain import EMPTY, entry, extend
 from holdpoint.ledger.timeline import render
-from holdpoint.live import Snapshot
 from holdpoint.model import DecisionKind, Escalation, Hold, Mention, Requirement, State
 from holdpoint.policy import compile_policy, parse_policy
 from holdpoint.policy.mask import Masks
+from holdpoint.snapshot import Snapshot
 from holdpoint.store.as_json import to_json
 from holdpoint.store.bundles import Bundle, BundleKind
 from tests.support.builders import DANA, make_decision, make_draft, make_evaluation

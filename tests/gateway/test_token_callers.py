@@ -11,8 +11,8 @@ import pytest
 from gateway import tokens
 from gateway.tokens import KeysNeeded, TokenCallers
 from holdpoint.errors import Refusal
-from holdpoint.live import Snapshot
 from holdpoint.policy import compile_policy, parse_policy
+from holdpoint.snapshot import Snapshot
 from holdpoint.tokens.providers import TERMS, Providers
 from tests.conftest import MovingClock
 from tests.holdpoint.tokens.issuing import Provider, jwk, running_provider

@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from holdpoint import live as module
+from holdpoint import compiling as module
+from holdpoint.compiling import LONGEST_BEHIND_MS
 from holdpoint.errors import StoreUnavailable
-from holdpoint.live import FRESH_FOR_MS, LONGEST_BEHIND_MS, Live
+from holdpoint.live import FRESH_FOR_MS, Live
 from holdpoint.model import KeyRecord, Role, Verdict
 from holdpoint.policy import parse_policy
 from holdpoint.policy.document import Document
