@@ -25,7 +25,7 @@ LONGEST_BEHIND_MS = 10_000
 Memberships = Mapping[str, frozenset[str]]
 """Principal → the groups that the policy makes it a member of."""
 
-_log = logging.getLogger("holdpoint.live")
+_log = logging.getLogger("holdpoint.live")  # one name for what is said of the configuration
 
 
 @dataclass(frozen=True, slots=True)
