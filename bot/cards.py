@@ -14,13 +14,14 @@ it for the medium. A card is always drawn anew from the stored hold, so it canno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from bot import sentences
+from bot.needs import needs_of
 from bot.offers import offers
-from bot.parts import part_label, portion
+from bot.parts import Portion, part_label, portion
 from bot.passages import DiffLine, diff_lines
-from bot.pieces import Action, EditView, PartView, ProgressView, RuleView, Tone, claim_view, outcome_view, question_view
+from bot.pieces import Action, EditView, PartView, RuleView, Tone, claim_view, outcome_view, question_view
 from bot.timeline import timeline
 from bot.until import told
 from bot.views import CardView, plain_text
@@ -57,83 +58,106 @@ def card_view(
     recorded. ``count`` is how many identical holds this card stands for. ``off`` says that
     nobody is there of a group that has to decide (`bot.presence`).
     """
-    masks = Masks() if reveal else masks
+    clean = _Cleaner(Masks() if reveal else masks)
+    texts = portion(hold, clean.masks, limit=limit, fold=fold)
+    choice = _choice(hold, clean, viewer, now_ms=now_ms, masked=texts.masked)
+    url = f"{link_base}/review/{hold.id}"
+    return _drawn(hold, clean, texts, choice, now_ms=now_ms, url=url, revealed=reveal, count=count, off=off)
 
-    def clean(text: str) -> str:
-        return visible(mask(text, masks).text)
 
-    def clean_line(text: str) -> str:
-        return visible_line(mask(text, masks).text)
+@dataclass(frozen=True, slots=True)
+class _Cleaner:
+    """Makes anybody's text fit to be shown: with the masks applied, and hidden characters written out."""
 
-    shown = portion(hold, masks, limit=limit, fold=fold)
-    so_far = authority.progress(hold, hold.decisions)
-    progress = _progress(hold, so_far, clean_line)
-    actions, refusal = offers(hold, now_ms=now_ms, viewer=viewer, masked=shown.masked)
-    confirmation = _confirmation(hold, so_far, clean_line) if hold.state is State.PENDING else ""
-    model, connection, environment = (
-        clean_line(text) for text in (hold.query.model, hold.connection, hold.environment)
-    )
-    who = requester_name(hold, clean_line)
-    groups = tuple(sorted(visible_line(group) for group in hold.requester.groups))
-    waiting_for = sentences.counted([*_missing(progress), *([confirmation] if confirmation else [])])
+    masks: Masks
+
+    def text(self, text: str) -> str:
+        """It may have several lines."""
+        return visible(mask(text, self.masks).text)
+
+    def line(self, text: str) -> str:
+        """It is one line."""
+        return visible_line(mask(text, self.masks).text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What can be done by who looks, and ``in_place_of`` whom; or why they may not decide."""
+
+    actions: tuple[Action, ...]
+    may_not_decide: str
+    in_place_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Who asks what of which model, and where."""
+
+    requester: str
+    groups: tuple[str, ...]
+    is_agent: bool
+    model: str
+    connection: str
+    environment: str
+
+    @property
+    def line(self) -> str:
+        """``dana@example.com (contractors) → llama-3.3-70b → demo · production``.
+
+        An agent is called by its owner instead of its groups.
+        """
+        more = len(self.groups) - MOST_GROUPS
+        named = [*self.groups[:MOST_GROUPS], *([f"{more} more"] if more > 0 else [])]
+        of = f" ({', '.join(named)})" if named and not self.is_agent else ""
+        where = " · ".join(filter(None, (self.connection, self.environment)))
+        return " → ".join(filter(None, (self.requester + of, self.model, where)))
+
+
+def _drawn(
+    hold: Hold, clean: _Cleaner, texts: Portion, choice: _Choice,
+    *, now_ms: int, url: str, revealed: bool, count: int, off: str,
+) -> CardView:  # fmt: skip
+    """All that the card says."""
+    origin = _origin(hold, clean)
+    needs = needs_of(hold, clean.line)
+    asks = hold.evaluation.terms
     return CardView(
-        id=hold.id,
-        rev=hold.rev,
-        digest=hold.digest,
-        url=f"{link_base}/review/{hold.id}",
-        state=hold.state,
-        tone=_TONES[hold.state],
-        title=_title(hold, clean_line),
-        state_sentence=sentences.state_sentence(hold, waiting_for=waiting_for, clean=clean_line),
-        reason=clean(sentences.end_reason(hold)),
-        took=sentences.took(hold),
-        requester=who,
-        requester_groups=groups,
-        requester_line=_requester_line(who, groups, hold, model, connection, environment),
-        connection=connection,
-        model=model,
-        environment=environment,
-        justification=clean(hold.justification),
-        address=visible_line(hold.address),
-        risk=hold.evaluation.risk,
-        rules=tuple(
-            RuleView(visible_line(hit.rule), clean_line(hit.description), hit.verdict, hit.risk)
-            for hit in hold.evaluation.hits
-        ),
-        similar=sentences.similar_sentence(hold, clean=clean_line),
-        warnings=tuple(clean_line(f"Not inspected: {what}") for what in hold.query.uninspectable),
-        tools=tuple(clean_line(tool) for tool in hold.query.tools),
-        created_ms=hold.created_ms,
-        deadline_ms=hold.deadline_ms,
-        deadline_words=_deadline_words(hold, now_ms),
-        paused_ms=hold.paused_ms if hold.state is State.PENDING else None,
-        reminded_ms=hold.reminded_ms,
-        progress=progress,
-        confirmation=confirmation,
-        confirming=clean_line(sentences.confirming_sentence(hold, now_ms=now_ms)),
-        claim=claim_view(hold, clean_line),
-        questions=tuple(question_view(question, clean, clean_line) for question in hold.questions),
-        grant=hold.evaluation.terms.grant,
-        reasons=tuple(clean_line(reason) for reason in hold.evaluation.terms.reasons),
-        glass=clean_line(sentences.glass_sentence(hold)),
-        parts=shown.parts,
-        cut=shown.cut,
-        folded=shown.folded,
-        masked=shown.masked,
-        revealed=reveal,
-        edits=tuple(_edits(hold, masks)),
-        timeline=timeline(hold, clean=clean),
-        outcome=outcome_view(hold, clean_line),
-        actions=actions,
-        may_not_decide=refusal,
-        count=count,
-        told=clean_line(sentences.told_sentence(hold)),
-        senders=frozenset(filter(None, (hold.requester.principal, hold.requester.owner))),
-        question_pauses=hold.evaluation.terms.question_pauses,
-        paths=tuple(part.path for part in hold.query.parts),
-        off=clean_line(off),
-        in_place_of=clean_line(_in_place_of(hold, viewer, now_ms)) if Action.APPROVE in actions else "",
-    )
+        id=hold.id, rev=hold.rev, digest=hold.digest, url=url, count=count,
+        # how it stands, and until when
+        state=hold.state, tone=_TONES[hold.state], title=_title(hold, clean),
+        state_sentence=sentences.state_sentence(hold, waiting_for=needs.words, clean=clean.line),
+        reason=clean.text(sentences.end_reason(hold)), took=sentences.took(hold),
+        outcome=outcome_view(hold, clean.line),
+        created_ms=hold.created_ms, deadline_ms=hold.deadline_ms, deadline_words=_deadline_words(hold, now_ms),
+        paused_ms=hold.paused_ms if hold.state is State.PENDING else None, reminded_ms=hold.reminded_ms,
+        # who asks what of which model, and why
+        requester=origin.requester, requester_groups=origin.groups, requester_line=origin.line, senders=_senders(hold),
+        connection=origin.connection, model=origin.model, environment=origin.environment,
+        justification=clean.text(hold.justification), address=visible_line(hold.address),
+        # what the policy found
+        risk=hold.evaluation.risk, rules=_rules(hold, clean), similar=sentences.similar_sentence(hold, clean=clean.line),
+        warnings=tuple(clean.line(f"Not inspected: {what}") for what in hold.query.uninspectable),
+        tools=tuple(clean.line(tool) for tool in hold.query.tools),
+        # the texts
+        parts=texts.parts, cut=texts.cut, folded=texts.folded, masked=texts.masked, revealed=revealed,
+        paths=tuple(part.path for part in hold.query.parts), edits=_edits(hold, clean),
+        # what people say and have done
+        progress=needs.progress, confirmation=needs.confirmation,
+        confirming=clean.line(sentences.confirming_sentence(hold, now_ms=now_ms)),
+        claim=claim_view(hold, clean.line), off=clean.line(off), question_pauses=asks.question_pauses,
+        questions=tuple(question_view(question, clean.text, clean.line) for question in hold.questions),
+        timeline=timeline(hold, clean=clean.text), glass=clean.line(sentences.glass_sentence(hold)),
+        told=clean.line(sentences.told_sentence(hold)),
+        # what can be done
+        actions=choice.actions, may_not_decide=choice.may_not_decide, in_place_of=choice.in_place_of,
+        grant=asks.grant, reasons=tuple(clean.line(reason) for reason in asks.reasons),
+    )  # fmt: skip
+
+
+def _choice(hold: Hold, clean: _Cleaner, viewer: Reviewer | None, *, now_ms: int, masked: bool) -> _Choice:
+    actions, refusal = offers(hold, now_ms=now_ms, viewer=viewer, masked=masked)
+    in_place_of = clean.line(_in_place_of(hold, viewer, now_ms)) if Action.APPROVE in actions else ""
+    return _Choice(actions, refusal, in_place_of)
 
 
 def _in_place_of(hold: Hold, viewer: Reviewer | None, now_ms: int) -> str:
@@ -144,22 +168,32 @@ def _in_place_of(hold: Hold, viewer: Reviewer | None, now_ms: int) -> str:
     return f"{absent.principal}, away until {told(absent.until_ms, sentences.UTC)}" if absent is not None else ""
 
 
-def requester_name(hold: Hold, clean: Callable[[str], str]) -> str:
+def _origin(hold: Hold, clean: _Cleaner) -> _Origin:
+    return _Origin(
+        requester=clean.line(_requester_name(hold)),
+        groups=tuple(sorted(visible_line(group) for group in hold.requester.groups)),
+        is_agent=hold.requester.owner is not None,
+        model=clean.line(hold.query.model),
+        connection=clean.line(hold.connection),
+        environment=clean.line(hold.environment),
+    )
+
+
+def _requester_name(hold: Hold) -> str:
     """``dana@example.com``, or ``build-bot (agent of dana@example.com)``."""
     requester = hold.requester
-    return clean(f"{requester.principal} (agent of {requester.owner})" if requester.owner else requester.principal)
+    return f"{requester.principal} (agent of {requester.owner})" if requester.owner else requester.principal
 
 
-def _requester_line(
-    who: str, groups: Sequence[str], hold: Hold, model: str, connection: str, environment: str
-) -> str:  # fmt: skip
-    """Who → what → where: ``dana@example.com (contractors) → llama-3.3-70b → demo · production``.
+def _senders(hold: Hold) -> frozenset[str]:
+    return frozenset(filter(None, (hold.requester.principal, hold.requester.owner)))
 
-    An agent is called by its owner instead of its groups.
-    """
-    named = [*groups[:MOST_GROUPS], *([f"{len(groups) - MOST_GROUPS} more"] if len(groups) > MOST_GROUPS else [])]
-    of = f" ({', '.join(named)})" if named and hold.requester.owner is None else ""
-    return " → ".join(filter(None, (who + of, model, " · ".join(filter(None, (connection, environment))))))
+
+def _rules(hold: Hold, clean: _Cleaner) -> tuple[RuleView, ...]:
+    return tuple(
+        RuleView(visible_line(hit.rule), clean.line(hit.description), hit.verdict, hit.risk)
+        for hit in hold.evaluation.hits
+    )
 
 
 _TONES = {
@@ -174,28 +208,9 @@ _TONES = {
 }
 
 
-def _title(hold: Hold, clean: Callable[[str], str]) -> str:
+def _title(hold: Hold, clean: _Cleaner) -> str:
     reason = hold.evaluation.reason or next((hit.description for hit in hold.evaluation.hits), "")
-    return clean(reason) or "A request that needs a decision"
-
-
-def _missing(progress: Sequence[ProgressView]) -> list[str]:
-    """``1 more approval from security``, ``2 approvals from legal``; of those whose turn it is."""
-    missing = [(item.needed - len(item.people), item) for item in progress if not (item.done or item.after)]
-    return [
-        f"{count} {'more ' if item.people else ''}approval{'' if count == 1 else 's'} from {item.groups}"
-        for count, item in missing
-    ]
-
-
-def _confirmation(hold: Hold, so_far: authority.Progress, clean: Callable[[str], str]) -> str:
-    """What an edited text still needs beside the approvals; empty when nothing is missing."""
-    if not so_far.unconfirmed:
-        return ""
-    editor = next((decision for decision in reversed(hold.decisions) if decision.edits), None)
-    return (
-        clean(f"an approval by somebody other than {sentences.person(editor)}, who edited the text") if editor else ""
-    )
+    return clean.line(reason) or "A request that needs a decision"
 
 
 def _deadline_words(hold: Hold, now_ms: int) -> str:
@@ -206,32 +221,18 @@ def _deadline_words(hold: Hold, now_ms: int) -> str:
     return f"{sentences.duration(left)} left" if left > 0 else "deadline passed"
 
 
-def _progress(hold: Hold, so_far: authority.Progress, clean: Callable[[str], str]) -> tuple[ProgressView, ...]:
-    names = {decision.by: sentences.person(decision) for decision in hold.decisions}
-    return tuple(
-        ProgressView(
-            visible_line(requirement.group),
-            tuple(visible_line(group) for group in requirement.alternates),
-            requirement.approvals,
-            tuple(clean(names.get(who, who)) for who in people),
-            tuple(map(visible_line, requirement.after)) if requirement.group in so_far.early else (),
-        )
-        for requirement, people in so_far.items
-    )
-
-
-def _edits(hold: Hold, masks: Masks) -> list[EditView]:
+def _edits(hold: Hold, clean: _Cleaner) -> tuple[EditView, ...]:
     labels = {part.path: part_label(part) for part in hold.query.parts}
-    return [
+    return tuple(
         EditView(
             path=visible_line(edit.path),
             label=labels.get(edit.path, visible_line(edit.path)),
-            by=visible_line(mask(sentences.person(decision), masks).text),
-            lines=edit_lines(_text_at(decision, edit.path), edit.text, masks),
+            by=clean.line(sentences.person(decision)),
+            lines=edit_lines(_text_at(decision, edit.path), edit.text, clean.masks),
         )
         for decision in hold.decisions
         for edit in decision.edits
-    ]
+    )
 
 
 def edit_lines(before: str, after: str, masks: Masks) -> tuple[DiffLine, ...]:
