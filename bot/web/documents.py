@@ -6,10 +6,11 @@ shows them on a terminal or a page makes them visible there (`holdpoint.visible`
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from bot.cards import card_view
+from bot.sentences import Clean
+from bot.views import CardView
 from holdpoint.clock import iso
 from holdpoint.lifecycle import claim_at, deadline_at
 from holdpoint.model import Claim, Confirming, Decision, Hold, Outcome, Question
@@ -27,52 +28,12 @@ def hold_document(hold: Hold, *, now_ms: int, link_base: str, masks: Masks) -> D
         return mask(text, masks).text
 
     view = card_view(hold, now_ms=now_ms, link_base=link_base, masks=masks, limit=400)
-    requester = hold.requester
     progress = authority.progress(hold, hold.decisions)
     return {
-        "id": hold.id,
-        "rev": hold.rev,
-        "digest": hold.digest,
-        "original_digest": hold.original_digest,
-        "state": hold.state.value,
-        "state_sentence": view.state_sentence,
-        "created_at": iso(hold.created_ms),
-        "deadline": iso(deadline_at(hold, now_ms)),
-        "paused_since": iso(hold.paused_ms) if hold.paused_ms is not None and view.pending else None,
-        "closed_at": iso(hold.closed_ms) if hold.closed_ms is not None else None,
-        "close_reason": hide(hold.close_reason),
-        "url": view.url,
-        "title": view.title,
-        "preview": view.preview,
-        "requester": {
-            "principal": requester.principal,
-            "name": requester.name,
-            "owner": requester.owner,
-            "groups": sorted(requester.groups),
-        },
-        "justification": hide(hold.justification),
-        "connection": hold.connection,
-        "environment": hold.environment,
-        "model": hide(hold.query.model),
-        "stream": hold.query.stream,
-        "tools": [hide(tool) for tool in hold.query.tools],
-        "uninspectable": [hide(what) for what in hold.query.uninspectable],
-        "risk": hold.evaluation.risk.value,
-        "policy_version": hold.evaluation.policy_version,
-        "rules": [
-            {"id": hit.rule, "description": hit.description, "verdict": hit.verdict.value, "risk": hit.risk.value}
-            for hit in hold.evaluation.hits
-        ],
-        "requirements": [
-            {
-                "group": requirement.group,
-                "alternates": list(requirement.alternates),
-                "approvals": requirement.approvals,
-                "after": list(requirement.after),
-                "people": list(people),
-            }
-            for requirement, people in progress.items
-        ],
+        **_state(hold, view, hide, now_ms),
+        **_request(hold, hide),
+        **_evaluation(hold),
+        "requirements": _requirements(progress),
         "parts": [
             {"path": part.path, "role": part.role.value, "text": hide(part.text), "editable": part.editable}
             for part in hold.query.parts
@@ -124,11 +85,76 @@ def _counts(counts: Counts) -> Document:
     }
 
 
+def _state(hold: Hold, view: CardView, hide: Clean, now_ms: int) -> Document:
+    """Which hold, how it stands, and where it is seen."""
+    return {
+        "id": hold.id,
+        "rev": hold.rev,
+        "digest": hold.digest,
+        "original_digest": hold.original_digest,
+        "state": hold.state.value,
+        "state_sentence": view.state_sentence,
+        "created_at": iso(hold.created_ms),
+        "deadline": iso(deadline_at(hold, now_ms)),
+        "paused_since": iso(hold.paused_ms) if hold.paused_ms is not None and view.pending else None,
+        "closed_at": iso(hold.closed_ms) if hold.closed_ms is not None else None,
+        "close_reason": hide(hold.close_reason),
+        "url": view.url,
+        "title": view.title,
+        "preview": view.preview,
+    }
+
+
+def _request(hold: Hold, hide: Clean) -> Document:
+    """Who asks what of which model, and why; its texts are ``parts``."""
+    requester = hold.requester
+    return {
+        "requester": {
+            "principal": requester.principal,
+            "name": requester.name,
+            "owner": requester.owner,
+            "groups": sorted(requester.groups),
+        },
+        "justification": hide(hold.justification),
+        "connection": hold.connection,
+        "environment": hold.environment,
+        "model": hide(hold.query.model),
+        "stream": hold.query.stream,
+        "tools": [hide(tool) for tool in hold.query.tools],
+        "uninspectable": [hide(what) for what in hold.query.uninspectable],
+    }
+
+
+def _evaluation(hold: Hold) -> Document:
+    """Why it is held."""
+    return {
+        "risk": hold.evaluation.risk.value,
+        "policy_version": hold.evaluation.policy_version,
+        "rules": [
+            {"id": hit.rule, "description": hit.description, "verdict": hit.verdict.value, "risk": hit.risk.value}
+            for hit in hold.evaluation.hits
+        ],
+    }
+
+
+def _requirements(progress: authority.Progress) -> list[Document]:
+    return [
+        {
+            "group": requirement.group,
+            "alternates": list(requirement.alternates),
+            "approvals": requirement.approvals,
+            "after": list(requirement.after),
+            "people": list(people),
+        }
+        for requirement, people in progress.items
+    ]
+
+
 def _claim(claim: Claim | Confirming) -> Document:
     return {"by": claim.by, "name": claim.name, "until": iso(claim.until_ms)}
 
 
-def _question(question: Question, hide: Callable[[str], str]) -> Document:
+def _question(question: Question, hide: Clean) -> Document:
     is_open = question.answered_ms is None
     return {
         "id": question.id,
@@ -142,7 +168,7 @@ def _question(question: Question, hide: Callable[[str], str]) -> Document:
     }
 
 
-def _decision(decision: Decision, hide: Callable[[str], str]) -> Document:
+def _decision(decision: Decision, hide: Clean) -> Document:
     before = {edit.path: edit.text for edit in decision.before}
     return {
         "decision": decision.kind.value,
@@ -162,7 +188,7 @@ def _decision(decision: Decision, hide: Callable[[str], str]) -> Document:
     }
 
 
-def _outcome(outcome: Outcome, hide: Callable[[str], str]) -> Document:
+def _outcome(outcome: Outcome, hide: Clean) -> Document:
     return {
         "status": outcome.status,
         "digest": outcome.digest,
