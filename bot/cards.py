@@ -60,9 +60,9 @@ def card_view(
     """
     clean = _Cleaner(Masks() if reveal else masks)
     texts = portion(hold, clean.masks, limit=limit, fold=fold)
-    choice = _choice(hold, clean, viewer, now_ms=now_ms, masked=texts.masked)
+    offer = _offer(hold, clean, viewer, now_ms=now_ms, masked=texts.masked)
     url = f"{link_base}/review/{hold.id}"
-    return _drawn(hold, clean, texts, choice, now_ms=now_ms, url=url, revealed=reveal, count=count, off=off)
+    return _drawn(hold, clean, texts, offer, now_ms=now_ms, url=url, revealed=reveal, count=count, off=off)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class _Cleaner:
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class _Offer:
     """What can be done by who looks, and ``in_place_of`` whom; or why they may not decide."""
 
     actions: tuple[Action, ...]
@@ -114,7 +114,7 @@ class _Origin:
 
 
 def _drawn(
-    hold: Hold, clean: _Cleaner, texts: Portion, choice: _Choice,
+    hold: Hold, clean: _Cleaner, texts: Portion, offer: _Offer,
     *, now_ms: int, url: str, revealed: bool, count: int, off: str,
 ) -> CardView:  # fmt: skip
     """All that the card says."""
@@ -149,15 +149,15 @@ def _drawn(
         timeline=timeline(hold, clean=clean.text), glass=clean.line(sentences.glass_sentence(hold)),
         told=clean.line(sentences.told_sentence(hold)),
         # what can be done
-        actions=choice.actions, may_not_decide=choice.may_not_decide, in_place_of=choice.in_place_of,
+        actions=offer.actions, may_not_decide=offer.may_not_decide, in_place_of=offer.in_place_of,
         grant=asks.grant, reasons=tuple(clean.line(reason) for reason in asks.reasons),
     )  # fmt: skip
 
 
-def _choice(hold: Hold, clean: _Cleaner, viewer: Reviewer | None, *, now_ms: int, masked: bool) -> _Choice:
+def _offer(hold: Hold, clean: _Cleaner, viewer: Reviewer | None, *, now_ms: int, masked: bool) -> _Offer:
     actions, refusal = offers(hold, now_ms=now_ms, viewer=viewer, masked=masked)
     in_place_of = clean.line(_in_place_of(hold, viewer, now_ms)) if Action.APPROVE in actions else ""
-    return _Choice(actions, refusal, in_place_of)
+    return _Offer(actions, refusal, in_place_of)
 
 
 def _in_place_of(hold: Hold, viewer: Reviewer | None, now_ms: int) -> str:
