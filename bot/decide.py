@@ -18,6 +18,7 @@ The steps, in this order, on the hold as it is stored at this moment; any doubt 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bot.edits import Change, changes_of, edited, same_edits
 from bot.plans import Plan, decision_by, plan_of
@@ -37,6 +38,20 @@ from holdpoint.store import Store
 from holdpoint.store.bundles import Covered
 
 _ATTEMPTS = 32  # as many people may decide at the very same moment
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What a reviewer has chosen, as `Decider.decide` was told."""
+
+    reviewer: Reviewer
+    kind: DecisionKind
+    digest: str
+    reason: str
+    edits: Sequence[Edit]
+    seen_whole: bool
+    factor: Factor | None
+    asking: bool
 
 
 class Decider:
@@ -79,36 +94,51 @@ class Decider:
             StoreUnavailable: it is not known whether the decision was written; the same call may be repeated.
         """
         await self._live.ensure_fresh()
+        choice = _Choice(reviewer, kind, digest, reason, edits, seen_whole, factor, asking)
         for _ in range(_ATTEMPTS):
-            hold = await self._store.holds.get(hold_id)
-            masks = self._live.snapshot.policy.masks
-            now_ms = self._clock()
-            if _is_repeat(hold, reviewer, kind, digest, edits, masks, now_ms):
-                return hold
-            right = _refuse(hold, reviewer, digest, now_ms)
-            changes = changes_of(hold, edits, masks)
-            if kind is DecisionKind.APPROVE:
-                if not seen_whole:
-                    await self._refuse_unread(hold, reviewer)
-                await self._refuse_approval(hold, reviewer, right, changes, now_ms)
-            shown = factor_of(hold, reviewer, kind, factor, now_ms)
-            plan = plan_of(
-                hold, decision_by(reviewer, kind, hold, now_ms, reason=reason, right=right, factor=shown), changes
-            )
-            try:
-                if is_unconfirmed(hold, plan.decision):
-                    covered = [Covered(hold.id, digest)]
-                    raise (
-                        await self.step_up.ask(reviewer, covered, reason=reason, edits=edits, seen_whole=seen_whole)
-                        if asking
-                        else StepUpNeeded()
-                    )
-                decided = await self._store.holds.decide(hold, plan.decision, state=plan.state, body=plan.body)
-            except Conflict:
-                continue
-            self._count(decided, plan)
-            return decided
+            decided = await self._attempt(hold_id, choice)
+            if decided is not None:
+                return decided
         raise StoreUnavailable("the hold kept changing; nothing was decided")
+
+    async def _attempt(self, hold_id: str, choice: _Choice) -> Hold | None:
+        """All the steps, once; None when something moved meanwhile."""
+        hold = await self._store.holds.get(hold_id)
+        masks = self._live.snapshot.policy.masks
+        now_ms = self._clock()
+        if _is_repeat(hold, choice, masks, now_ms):
+            return hold
+        plan = await self._checked(hold, choice, masks, now_ms)
+        try:
+            if is_unconfirmed(hold, plan.decision):
+                raise await self._step_up_for(hold, choice)
+            decided = await self._store.holds.decide(hold, plan.decision, state=plan.state, body=plan.body)
+        except Conflict:
+            return None
+        self._count(decided, plan)
+        return decided
+
+    async def _checked(self, hold: Hold, choice: _Choice, masks: Masks, now_ms: int) -> Plan:
+        """What is to be written, once nothing is against it: steps 2 to 5."""
+        reviewer, kind = choice.reviewer, choice.kind
+        right = _refuse(hold, reviewer, choice.digest, now_ms)
+        changes = changes_of(hold, choice.edits, masks)
+        if kind is DecisionKind.APPROVE:
+            if not choice.seen_whole:
+                await self._refuse_unread(hold, reviewer)
+            await self._refuse_approval(hold, reviewer, right, changes, now_ms)
+        shown = factor_of(hold, reviewer, kind, choice.factor, now_ms)
+        said = decision_by(reviewer, kind, hold, now_ms, reason=choice.reason, right=right, factor=shown)
+        return plan_of(hold, said, changes)
+
+    async def _step_up_for(self, hold: Hold, choice: _Choice) -> StepUpNeeded:
+        """What to raise; the approval is kept until it is confirmed, unless the caller keeps it."""
+        if not choice.asking:
+            return StepUpNeeded()
+        return await self.step_up.ask(
+            choice.reviewer, [Covered(hold.id, choice.digest)],
+            reason=choice.reason, edits=choice.edits, seen_whole=choice.seen_whole,
+        )  # fmt: skip
 
     async def _refuse_unread(self, hold: Hold, reviewer: Reviewer) -> None:
         """Raise `NotRead` when ``reviewer`` was shown a part of a text of high risk, and has not read the rest."""
@@ -154,19 +184,12 @@ def _changed_sentence(hold: Hold) -> str:
     return f"{editor.name or editor.by} has edited the text since. Look at it again before you decide."
 
 
-def _is_repeat(
-    hold: Hold,
-    reviewer: Reviewer,
-    kind: DecisionKind,
-    digest: str,
-    edits: Sequence[Edit],
-    masks: Masks,
-    now_ms: int,
-) -> bool:
+def _is_repeat(hold: Hold, choice: _Choice, masks: Masks, now_ms: int) -> bool:
     """Whether this very decision stands already: same person, same choice, on the same text, with the same edits.
 
     A plain approval that counts for nothing is no repeat once it would count: their turn has come, they joined a group.
     """
+    reviewer, kind, digest, edits = choice.reviewer, choice.kind, choice.digest, choice.edits
     repeated = any(
         people.is_by(done, reviewer) and done.kind is kind and done.digest == digest and same_edits(done, edits, masks)
         for done in hold.decisions

@@ -84,36 +84,13 @@ class Grants:
         _refuse_borrowed(hold, reviewer, self._clock())
         subject = self._checked(hold, scope, subject, uses, age_ms)
         _refuse_shared(hold, reviewer, self._clock())
-        try:
-            hold = await self._decider.decide(
-                hold_id, reviewer, DecisionKind.APPROVE, digest=digest, reason=reason, seen_whole=seen_whole,
-                factor=factor, asking=False,
-            )  # fmt: skip
-        except StepUpNeeded:
-            choice = GrantChoice(scope, subject, uses, age_ms)
-            raise await self._decider.step_up.ask(
-                reviewer, [Covered(hold_id, digest)], reason=reason, seen_whole=seen_whole, grant=choice
-            ) from None
-        approval = _approval(hold, reviewer)
-        expires_ms = approval.at_ms + age_ms
-        if self._clock() >= expires_ms:
-            raise MayNotDecide("Your approval is so long ago that the grant would be over. Nothing more was granted.")
-        grant = Grant(
-            id=_id_of(hold, approval),
-            by=approval.by,
-            name=reviewer.name,
-            scope=scope,
-            subject=subject,
-            owner=(hold.requester.owner or "") if scope is GrantScope.REQUESTER else "",
-            connection=hold.connection,
-            rules=review_rules(hold.evaluation),
-            uses=uses,
-            created_ms=approval.at_ms,
-            expires_ms=expires_ms,
-            hold=hold.id,
-            reason=reason,
-            aliases=tuple(sorted({reviewer.principal, *reviewer.aliases, *approval.aliases} - {approval.by})),
+        asked = GrantChoice(scope, subject, uses, age_ms)
+        hold = await self._approve(
+            hold_id, reviewer, asked, digest=digest, reason=reason, seen_whole=seen_whole, factor=factor
         )
+        grant = _grant_of(hold, _approval(hold, reviewer), reviewer, asked, reason=reason)
+        if self._clock() >= grant.expires_ms:
+            raise MayNotDecide("Your approval is so long ago that the grant would be over. Nothing more was granted.")
         return hold, await self._store.grants.make(grant)
 
     async def revoke(self, grant_id: str, reviewer: Reviewer) -> Grant:
@@ -130,6 +107,28 @@ class Grants:
         if Role.ADMIN not in reviewer.roles and reviewer.principal != grant.by:
             raise MayNotDecide(f"Only {grant.name or grant.by}, who made it, or an admin may revoke this grant.")
         return await self._store.grants.revoke(grant_id, by=reviewer.principal)
+
+    async def _approve(
+        self,
+        hold_id: str,
+        reviewer: Reviewer,
+        asked: GrantChoice,
+        *,
+        digest: str,
+        reason: str,
+        seen_whole: bool,
+        factor: Factor | None,
+    ) -> Hold:
+        """The hold with the approval on it. Where that has to be confirmed, the grant waits with it (`StepUpNeeded`)."""
+        try:
+            return await self._decider.decide(
+                hold_id, reviewer, DecisionKind.APPROVE, digest=digest, reason=reason, seen_whole=seen_whole,
+                factor=factor, asking=False,
+            )  # fmt: skip
+        except StepUpNeeded:
+            raise await self._decider.step_up.ask(
+                reviewer, [Covered(hold_id, digest)], reason=reason, seen_whole=seen_whole, grant=asked
+            ) from None
 
     def _checked(self, hold: Hold, scope: GrantScope, subject: str, uses: int, age_ms: int) -> str:
         """The subject of the grant, once all of it is within the limits."""
@@ -174,6 +173,25 @@ def _approval(hold: Hold, reviewer: Reviewer) -> Decision:
         if people.is_by(decision, reviewer) and decision.kind is DecisionKind.APPROVE and not decision.glass:
             return decision
     raise MayNotDecide("Your approval is not on this request any more. Look at it again.")
+
+
+def _grant_of(hold: Hold, approval: Decision, reviewer: Reviewer, asked: GrantChoice, *, reason: str) -> Grant:
+    return Grant(
+        id=_id_of(hold, approval),
+        by=approval.by,
+        name=reviewer.name,
+        scope=asked.scope,
+        subject=asked.subject,
+        owner=(hold.requester.owner or "") if asked.scope is GrantScope.REQUESTER else "",
+        connection=hold.connection,
+        rules=review_rules(hold.evaluation),
+        uses=asked.uses,
+        created_ms=approval.at_ms,
+        expires_ms=approval.at_ms + asked.age_ms,
+        hold=hold.id,
+        reason=reason,
+        aliases=tuple(sorted({reviewer.principal, *reviewer.aliases, *approval.aliases} - {approval.by})),
+    )
 
 
 def _id_of(hold: Hold, approval: Decision) -> str:
