@@ -78,15 +78,27 @@ class Desk:
     name: str
     directory: Directory
     decider: Decider
-    withdrawals: Withdrawals
-    conversation: Conversation
-    grants: Grants
     drawer: Drawer
     store: Store
     live: Live
     clock: Clock
     link_base: str
     tasks: Tasks
+
+    @property
+    def withdrawals(self) -> Withdrawals:
+        """Requests that are taken back."""
+        return Withdrawals(self.store, clock=self.clock)
+
+    @property
+    def conversation(self) -> Conversation:
+        """What people say before a decision."""
+        return Conversation(self.store, self.live, clock=self.clock)
+
+    @property
+    def grants(self) -> Grants:
+        """Standing approvals, made and ended."""
+        return Grants(self.store, self.live, self.decider, clock=self.clock)
 
     async def look(self, hold_id: str) -> Hold:
         """The hold as it is now (NotFound, StoreUnavailable), with the policy's masks fresh."""

@@ -17,12 +17,10 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.commands import Commands
-from bot.conversation import Conversation
 from bot.dashboard import Dashboards
 from bot.decide import Decider
 from bot.directory import Directory
 from bot.drawer import Drawer
-from bot.grants import Grants
 from bot.history import History
 from bot.notify import Notifier
 from bot.slack import KIND
@@ -38,7 +36,6 @@ from bot.slack.personal import SlackPersonal
 from bot.slack.sample import SlackSampler
 from bot.slack.signature import is_from_slack
 from bot.slack.workspaces import Workspaces
-from bot.withdraw import Withdrawals
 from holdpoint.clock import Clock
 from holdpoint.errors import ConfigurationError
 from holdpoint.findings import Finding
@@ -78,10 +75,7 @@ class SlackApp:
         Raises:
             ConfigurationError: no bot token, no way in for callbacks, or a setting for other workspaces is missing.
         """
-        if not settings.slack_is_on:
-            raise ConfigurationError("SLACK_BOT_TOKEN: not set, nor SLACK_CLIENT_ID to be installed by")
-        if settings.slack_app_token is None and settings.slack_signing_secret is None:
-            raise ConfigurationError("SLACK_SIGNING_SECRET: needed for callbacks unless SLACK_APP_TOKEN is set")
+        _refuse_incomplete(settings)
         self._settings = settings
         self._clock = clock
         self._live = live
@@ -90,21 +84,10 @@ class SlackApp:
         self._sdk_log = quiet_logger()
         self._parts = Tasks(on_death=on_death)
         self._tasks = Tasks()  # what a click leaves to be done
-        safe = Safe(settings.secret_key) if settings.slack_client_id else None
-        self.client = Workspaces(
-            token=settings.slack_bot_token, api_url=settings.slack_api_url, clock=clock, logger=self._sdk_log,
-            installations=store.installations, safe=safe, trusted=settings.trusted_teams,
-        )  # fmt: skip
-        self.installer = (
-            Installer(settings, store.installations, self.client, safe, clock=clock, logger=self._sdk_log)
-            if safe is not None
-            else None
-        )
-        commands.office.samplers[KIND] = SlackSampler(self.client)
-        commands.office.checkups.append(self._check_up)
+        self.client, self.installer = _workspaces(settings, store, clock=clock, logger=self._sdk_log)
         self._intake = Intake(self.client, store.seen)
         people = People(self.client, live, clock=clock)
-        commands.office.acquaintances[KIND] = people.knows
+        self._enrol(people)
         channel = SlackChannel(self.client, people, live, link_base=settings.link_base)
         self.drawer = Drawer(
             store, live, channel, clock=clock, prepare=history.note if history else None,
@@ -112,16 +95,10 @@ class SlackApp:
         )  # fmt: skip
         self.notifier = Notifier(store, live, self.drawer, holder=f"bot-{secrets.token_hex(6)}", clock=clock)
         self._desk = Desk(
-            name=KIND, client=self.client, people=people, directory=directory, decider=decider,
-            withdrawals=Withdrawals(store, clock=clock), conversation=Conversation(store, live, clock=clock),
-            grants=Grants(store, live, decider, clock=clock), drawer=self.drawer, store=store, live=live, clock=clock,
-            link_base=settings.link_base, tasks=self._tasks,
+            name=KIND, client=self.client, people=people, directory=directory, decider=decider, drawer=self.drawer,
+            store=store, live=live, clock=clock, link_base=settings.link_base, tasks=self._tasks,
         )  # fmt: skip
-        dashboards = Dashboards(
-            store, live, clock=clock, link_base=settings.link_base, characters=HOME_CHARACTERS,
-            median_of=history.decision_median_ms if history else _no_median,
-        )  # fmt: skip
-        self.homes = Homes(dashboards, clock=clock)
+        self.homes = _homes(settings, store, live, history, clock=clock)
         self._bolt: AsyncApp | None = None
         self._sockets: list[AsyncSocketModeHandler] = []
 
@@ -166,6 +143,13 @@ class SlackApp:
         """
         return await self._desk.directory.by_platform(self._desk.people, KIND, account, fresh=True)
 
+    def _enrol(self, people: People) -> None:
+        """Slack's part of what commands do."""
+        office = self._commands.office
+        office.samplers[KIND] = SlackSampler(self.client)
+        office.acquaintances[KIND] = people.knows
+        office.checkups.append(self._check_up)
+
     async def _check_up(self) -> list[Finding]:
         """For ``/holdpoint doctor``."""
         return await check_up(self.client, self._live)
@@ -194,6 +178,35 @@ class SlackApp:
             _log.warning("refused a callback that cannot be read")
             return 400, {}, b""
         return answer.status, answer.first_headers_without_set_cookie(), answer.body.encode()
+
+
+def _refuse_incomplete(settings: Settings) -> None:
+    if not settings.slack_is_on:
+        raise ConfigurationError("SLACK_BOT_TOKEN: not set, nor SLACK_CLIENT_ID to be installed by")
+    if settings.slack_app_token is None and settings.slack_signing_secret is None:
+        raise ConfigurationError("SLACK_SIGNING_SECRET: needed for callbacks unless SLACK_APP_TOKEN is set")
+
+
+def _workspaces(
+    settings: Settings, store: Store, *, clock: Clock, logger: logging.Logger
+) -> tuple[Workspaces, Installer | None]:
+    """The way out to Slack, and what takes the app into other workspaces, where settings allow for that."""
+    safe = Safe(settings.secret_key) if settings.slack_client_id else None
+    client = Workspaces(
+        token=settings.slack_bot_token, api_url=settings.slack_api_url, clock=clock, logger=logger,
+        installations=store.installations, safe=safe, trusted=settings.trusted_teams,
+    )  # fmt: skip
+    if safe is None:
+        return client, None
+    return client, Installer(settings, store.installations, client, safe, clock=clock, logger=logger)
+
+
+def _homes(settings: Settings, store: Store, live: Live, history: History | None, *, clock: Clock) -> Homes:
+    dashboards = Dashboards(
+        store, live, clock=clock, link_base=settings.link_base, characters=HOME_CHARACTERS,
+        median_of=history.decision_median_ms if history else _no_median,
+    )  # fmt: skip
+    return Homes(dashboards, clock=clock)
 
 
 async def _no_median(_days: int) -> int | None:

@@ -14,11 +14,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from bot.commands import Commands
-from bot.conversation import Conversation
 from bot.decide import Decider
 from bot.directory import Directory, VoidLink
 from bot.drawer import Drawer
-from bot.grants import Grants
 from bot.history import History
 from bot.notify import Notifier
 from bot.teams import CONFIRM, KIND, actions, arrived, commands, dialogs
@@ -42,7 +40,6 @@ from bot.teams.sample import TeamsSampler
 from bot.teams.spot import notice
 from bot.teams.tokens import Tokens
 from bot.teams.welcome import welcome
-from bot.withdraw import Withdrawals
 from holdpoint.clock import Clock
 from holdpoint.errors import ConfigurationError
 from holdpoint.findings import Finding
@@ -99,16 +96,12 @@ class TeamsApp:
         )  # fmt: skip
         self.notifier = Notifier(store, live, self.drawer, holder=f"bot-{secrets.token_hex(6)}", clock=clock)
         self._desk = Desk(
-            name=KIND, connector=self.connector, people=self.people, places=self.places, directory=directory, decider=decider,
-            withdrawals=Withdrawals(store, clock=clock), conversation=Conversation(store, live, clock=clock),
-            grants=Grants(store, live, decider, clock=clock), drawer=self.drawer, store=store, live=live, clock=clock,
-            link_base=settings.link_base, tasks=self._tasks,
+            name=KIND, connector=self.connector, people=self.people, places=self.places, directory=directory,
+            decider=decider, drawer=self.drawer, store=store, live=live, clock=clock, link_base=settings.link_base,
+            tasks=self._tasks,
         )  # fmt: skip
         self._checked = Parts(settings, live, credentials, self._keys, self.connector, self._channels, self._graph)
-        commands.office.samplers[KIND] = TeamsSampler(self.connector, self._channels)
-        commands.office.lookups[KIND] = self._channels.why_not
-        commands.office.acquaintances[KIND] = self.people.knows
-        commands.office.checkups.append(self._check_up)
+        self._enrol()
         tokens = Tokens(self._keys, issuer=settings.teams_token_issuer, audience=settings.teams_app_id, clock=clock)
         listener = Listener(self._handlers(), store.seen, metrics=metrics, tasks=self._tasks)
         self._intake = Intake(tokens, Adapter(self.connector), listener, metrics=metrics)
@@ -184,6 +177,14 @@ class TeamsApp:
             await self.connector.reply(written.conversation, written.thread, notice(sentence))
         else:
             await self.connector.post(written.conversation, notice(sentence))
+
+    def _enrol(self) -> None:
+        """Teams' part of what commands do."""
+        office = self._commands.office
+        office.samplers[KIND] = TeamsSampler(self.connector, self._channels)
+        office.lookups[KIND] = self._channels.why_not
+        office.acquaintances[KIND] = self.people.knows
+        office.checkups.append(self._check_up)
 
     async def _check_up(self) -> list[Finding]:
         """For ``/holdpoint doctor``."""
