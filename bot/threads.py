@@ -26,6 +26,7 @@ from holdpoint.clock import Clock
 from holdpoint.errors import ChannelRefused, ChannelUnavailable, NotFound, StoreUnavailable
 from holdpoint.live import Live
 from holdpoint.model import Hold, Mention
+from holdpoint.policy.mask import Masks
 from holdpoint.store import CardPlace, Store
 from holdpoint.tasks import finished
 
@@ -152,33 +153,49 @@ class Narrator:
         masks = self._live.snapshot.policy.masks
         done = True
         for target, (posted, place) in cards.items():
-            due = [
-                each for each in happenings(hold, masks=masks) if each.at_ms is None or each.at_ms > place.intended_ms
-            ]
-            if await self._store.cards.say(hold.id, [f"{target} begun"]):
-                # What has no time of its own stood on the card from its beginning.
-                await self._store.cards.say(hold.id, [f"{target} {each.key}" for each in due if each.at_ms is None])
-            if hold.closed_ms is not None and self._clock() - hold.closed_ms > LATE_MS and not place.refused:
-                due = []
+            due = await self._due_at(hold, target, place, masks)
             if due and self._drawer.pressure.is_busy(target):
                 done = False
                 continue
             await self._take(hold, target, due, sayings.setdefault(posted, _Saying(target)))
         for call in calls(hold):
-            where = await self._where(hold, call, places, list(cards))
-            if where is not None and where not in cards:
-                done = False
-            elif where is not None:
-                saying = sayings.setdefault(cards[where][0], _Saying(where))
-                # Not for each target: a call is made once on this platform, wherever the card stands.
-                name = f"{self._drawer.kind} {call.key}"
-                if await self._store.cards.say(hold.id, [name]):
-                    saying.holds.add(hold.id)
-                    saying.calls.append(call)
-                    saying.taken.append((hold.id, name))
+            done &= await self._take_call(hold, call, places, cards, sayings)
         if done:
             self._awaits.pop(hold.id, None)
         return done
+
+    async def _due_at(self, hold: Hold, target: str, place: CardPlace, masks: Masks) -> Sequence[Happening]:
+        """What has happened since the hold's card was meant to come to ``target``, said or not; nothing long after the end."""
+        due = [each for each in happenings(hold, masks=masks) if each.at_ms is None or each.at_ms > place.intended_ms]
+        if await self._store.cards.say(hold.id, [f"{target} begun"]):
+            # What has no time of its own stood on the card from its beginning.
+            await self._store.cards.say(hold.id, [f"{target} {each.key}" for each in due if each.at_ms is None])
+        if hold.closed_ms is not None and self._clock() - hold.closed_ms > LATE_MS and not place.refused:
+            return ()
+        return due
+
+    async def _take_call(
+        self,
+        hold: Hold,
+        call: Call,
+        places: Mapping[str, CardPlace],
+        cards: Mapping[str, tuple[Posted, CardPlace]],
+        sayings: dict[Posted, _Saying],
+    ) -> bool:
+        """Take on to call somebody, if nobody has. False while the card on which to call is on its way."""
+        where = await self._where(hold, call, places, list(cards))
+        if where is None:
+            return True
+        if where not in cards:
+            return False
+        saying = sayings.setdefault(cards[where][0], _Saying(where))
+        # Not for each target: a call is made once on this platform, wherever the card stands.
+        name = f"{self._drawer.kind} {call.key}"
+        if await self._store.cards.say(hold.id, [name]):
+            saying.holds.add(hold.id)
+            saying.calls.append(call)
+            saying.taken.append((hold.id, name))
+        return True
 
     async def _take(self, hold: Hold, target: str, due: Sequence[Happening], saying: _Saying) -> None:
         names = {f"{target} {each.key}": each for each in due}

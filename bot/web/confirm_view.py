@@ -61,15 +61,10 @@ def items_of(
     whole: bool,
 ) -> tuple[Item, ...]:
     """Those that ``reviewer`` may see, in the order of the click, identical ones as one. ``current`` still wait to be confirmed."""
-    grouped: dict[tuple[str, str], list[Covered]] = {}
-    for each in intent.covered:
-        hold = holds.get(each.hold)
-        if hold is not None and may_see(hold, reviewer):
-            alike = (hold.digest, "") if _waits(hold, each, current) else (hold.digest, hold.id)
-            grouped.setdefault(alike, []).append(each)
-    limit = None if whole else SHOWN_CHARACTERS // max(len(grouped), 1)
+    groups = _alike(intent, current, holds, reviewer)
+    limit = None if whole else SHOWN_CHARACTERS // max(len(groups), 1)
     found = []
-    for group in grouped.values():
+    for group in groups:
         first = group[0]
         hold = holds[first.hold]
         view = card_view(
@@ -119,6 +114,19 @@ def facts_of(intent: Intent, masks: Masks) -> list[tuple[str, str]]:
     if intent.reason:
         found.append(("Reason", intent.reason))
     return [(label, visible_line(mask(text, masks).text)) for label, text in found]
+
+
+def _alike(
+    intent: Intent, current: Collection[Covered], holds: Mapping[str, Hold], reviewer: Reviewer
+) -> Collection[list[Covered]]:
+    """What ``reviewer`` may see: of those that wait, the ones with the same text together; each of the others alone."""
+    grouped: dict[tuple[str, str], list[Covered]] = {}
+    for each in intent.covered:
+        hold = holds.get(each.hold)
+        if hold is not None and may_see(hold, reviewer):
+            alike = (hold.digest, "") if _waits(hold, each, current) else (hold.digest, hold.id)
+            grouped.setdefault(alike, []).append(each)
+    return grouped.values()
 
 
 def _waits(hold: Hold, each: Covered, current: Collection[Covered]) -> bool:
