@@ -16,8 +16,8 @@ from bot.web import reading
 from bot.web.documents import Document, hold_document, stats_document
 from bot.web.listing import is_cursor, visible_holds
 from bot.web.openapi import OPENAPI
-from bot.web.sign_in import address_of
 from bot.web.site import Site, site_of
+from bot.web.visitors import address_of
 from holdpoint import canonical
 from holdpoint.errors import BadEdit, LedgerError, MayNotDecide, NotFound, StepUpNeeded, TooLate, WrongDigest
 from holdpoint.model import DecisionKind, Edit, Hold, Reviewer, Role, State

@@ -12,13 +12,13 @@ from aiohttp import web
 
 from bot.accounts import UnknownPerson
 from bot.confirmation import NotYours, Settled
-from bot.web import passkeys, reading
+from bot.web import passkeys
 from bot.web.confirm_view import Page, facts_of, items_of, page_of
 from bot.web.pages import Notice, html, masks_of, record, see_other, sentence
 from bot.web.passkeys import BadPasskey, Signed
 from bot.web.sign_in import begin
 from bot.web.site import Site, site_of
-from bot.web.visitors import Visitor, check_origin, check_token, visitor
+from bot.web.visitors import Visitor, form_of, small_form_of, visitor
 from holdpoint.errors import (
     ChannelError,
     Conflict,
@@ -63,10 +63,7 @@ async def look(request: web.Request) -> web.Response:
 
 async def challenge(request: web.Request) -> web.Response:
     """What a passkey is to sign: JSON for the browser."""
-    check_origin(request)
-    site, who = site_of(request), await visitor(request)
-    form = await reading.small_form(request)
-    check_token(who, form.get("csrf", ""))
+    site, (who, _) = site_of(request), await small_form_of(request)
     try:
         step_up = await site.confirmations.opened(request.match_info["token"], who.reviewer)
     except NotYours as error:
@@ -96,10 +93,7 @@ async def sign_in(request: web.Request) -> web.Response:
 
 async def confirm(request: web.Request) -> web.Response:
     """Make the approval, if the proof holds; then back to the page, or the page again with what went wrong."""
-    check_origin(request)
-    site, who = site_of(request), await visitor(request)
-    form = await reading.form(request)
-    check_token(who, str(form.get("csrf", "")))
+    site, (who, form) = site_of(request), await form_of(request)
     try:
         step_up = await site.confirmations.opened(request.match_info["token"], who.reviewer)
     except (NotFound, NotYours) as error:

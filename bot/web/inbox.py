@@ -15,12 +15,12 @@ from aiohttp import web
 from aiohttp.client_exceptions import ClientConnectionResetError
 
 from bot.inputs import PREPARED, REASON, reason_of
-from bot.web import forms, reading, sign_in
+from bot.web import forms
 from bot.web.editing import diffs, texts
 from bot.web.listing import bundled, is_cursor, visible_holds
 from bot.web.pages import Notice, has_seen_whole, hold_of, html, masks_of, page, see_other, sentence, status_of, view_of
-from bot.web.sign_in import Visitor
 from bot.web.site import Site, site_of
+from bot.web.visitors import SignInFirst, Visitor, form_of, visitor
 from holdpoint.errors import BadEdit, DecisionError, MayNotDecide, NotFound, StepUpNeeded, StoreUnavailable
 from holdpoint.model import DecisionKind, Edit, State
 from holdpoint.store.bundles import Covered
@@ -47,7 +47,7 @@ async def home(_request: web.Request) -> web.Response:
 
 async def inbox(request: web.Request) -> web.Response:
     """The list."""
-    site, who = site_of(request), await sign_in.visitor(request)
+    site, who = site_of(request), await visitor(request)
     shown = request.query.get("state", "pending")
     if shown not in ("pending", "all"):
         raise web.HTTPNotFound
@@ -64,17 +64,14 @@ async def inbox(request: web.Request) -> web.Response:
 
 async def one(request: web.Request) -> web.Response:
     """One hold."""
-    site, who = site_of(request), await sign_in.visitor(request)
+    site, who = site_of(request), await visitor(request)
     hold = await hold_of(request, site, who)
     return await page(request, site, who, hold)
 
 
 async def decide(request: web.Request) -> web.Response:
     """Approve, approve with edits, or reject; then back to the page, or the page again with what went wrong."""
-    sign_in.check_origin(request)
-    site, who = site_of(request), await sign_in.visitor(request)
-    fields = await reading.form(request)
-    sign_in.check_token(who, str(fields.get("csrf", "")))
+    site, (who, fields) = site_of(request), await form_of(request)
     hold = await hold_of(request, site, who)
     choice = forms.choice(hold.id, fields)
     if "preview" in fields:
@@ -124,10 +121,7 @@ async def _decide(site: Site, who: Visitor, choice: forms.Choice, changes: Seque
 
 async def preview(request: web.Request) -> web.Response:
     """The diff of what stands in the text areas, for the script: ``{"edits": [{"label", "lines": [[sign, text], …]}]}``."""
-    sign_in.check_origin(request)
-    site, who = site_of(request), await sign_in.visitor(request)
-    fields = await reading.form(request)
-    sign_in.check_token(who, str(fields.get("csrf", "")))
+    site, (who, fields) = site_of(request), await form_of(request)
     hold = await hold_of(request, site, who)
     found = [{"label": label, "lines": [[line.change, line.text] for line in lines]}
              for label, lines in diffs(hold, masks_of(site), fields)]  # fmt: skip
@@ -137,7 +131,7 @@ async def preview(request: web.Request) -> web.Response:
 async def events(request: web.Request) -> web.StreamResponse:
     """The stream of one open page. Ends with the session, and with the process."""
     site = site_of(request)
-    await sign_in.visitor(request)
+    await visitor(request)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     response.headers["X-Accel-Buffering"] = "no"  # nginx would keep the events back
     await response.prepare(request)
@@ -145,8 +139,8 @@ async def events(request: web.Request) -> web.StreamResponse:
         await response.write(b"retry: 1000\n\n")
         async for changed in site.feed.changes(request.query.get("hold"), beat_s=_BEAT_S):
             try:
-                await sign_in.visitor(request, active=False)
-            except sign_in.SignInFirst:
+                await visitor(request, active=False)
+            except SignInFirst:
                 break
             await response.write(b"event: changed\ndata: .\n\n" if changed else b": beat\n\n")
     except (ClientConnectionResetError, StoreUnavailable):

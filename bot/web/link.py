@@ -9,10 +9,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from bot.linking import Linking, MayNotLink, SignedIn
-from bot.web import reading
 from bot.web.pages import html
 from bot.web.site import Site, site_of
-from bot.web.visitors import Visitor, check_origin, check_token, visitor
+from bot.web.visitors import Visitor, small_form_of, visitor
 from holdpoint.errors import NotFound
 from holdpoint.model import Account
 from holdpoint.visible import visible_line
@@ -40,10 +39,7 @@ async def look(request: web.Request) -> web.Response:
 
 async def confirm(request: web.Request) -> web.Response:
     """Use the address up, and show the code. It is shown once: a page that is loaded again finds nothing to use up."""
-    check_origin(request)
-    site, who = site_of(request), await visitor(request)
-    form = await reading.small_form(request)
-    check_token(who, form.get("csrf", ""))
+    site, (who, _) = site_of(request), await small_form_of(request)
     try:
         account, code = await _linking(site).confirm(request.match_info["token"], _signed_in(site, who))
     except (MayNotLink, NotFound) as error:

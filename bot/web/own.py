@@ -12,10 +12,10 @@ from aiohttp import web
 
 from bot import facts, requester_facts
 from bot.conversation import is_requester, open_questions
-from bot.web import forms, reading, sign_in
+from bot.web import forms
 from bot.web.pages import Notice, html, record, see_other, sentence, status_of, view_of
-from bot.web.sign_in import Visitor
 from bot.web.site import Site, site_of
+from bot.web.visitors import Visitor, form_of, visitor
 from bot.withdraw import Withdrawals
 from holdpoint.errors import DecisionError, NotFound, StoreUnavailable
 from holdpoint.model import Hold
@@ -29,16 +29,13 @@ def routes() -> list[web.RouteDef]:
 
 async def one(request: web.Request) -> web.Response:
     """One request."""
-    site, who = site_of(request), await sign_in.visitor(request)
+    site, who = site_of(request), await visitor(request)
     return await _page(site, who, await _hold_of(request, site, who))
 
 
 async def say(request: web.Request) -> web.Response:
     """Answer, justify or take back; then back to the page, or the page again with what went wrong."""
-    sign_in.check_origin(request)
-    site, who = site_of(request), await sign_in.visitor(request)
-    fields = await reading.form(request)
-    sign_in.check_token(who, str(fields.get("csrf", "")))
+    site, (who, fields) = site_of(request), await form_of(request)
     hold = await _hold_of(request, site, who)
     try:
         await _say(site, hold, who, fields)

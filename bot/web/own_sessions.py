@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bot.web import reading, sign_in
 from bot.web.forms import BadForm
 from bot.web.pages import html, see_other
 from bot.web.site import site_of
+from bot.web.visitors import small_form_of, visitor
 
 
 def routes() -> list[web.RouteDef]:
@@ -16,17 +16,14 @@ def routes() -> list[web.RouteDef]:
 
 async def page(request: web.Request) -> web.Response:
     """The open sessions, the newest first."""
-    site, who = site_of(request), await sign_in.visitor(request)
+    site, who = site_of(request), await visitor(request)
     found = await site.store.sessions.of(who.reviewer.principal)
     return html("web/sessions.html", site, who, sessions=found, own=who.session.id)
 
 
 async def end(request: web.Request) -> web.Response:
     """End one of them, or all: also the one that this comes from, if it is among them."""
-    sign_in.check_origin(request)
-    site, who = site_of(request), await sign_in.visitor(request)
-    form = await reading.small_form(request)
-    sign_in.check_token(who, form.get("csrf", ""))
+    site, (who, form) = site_of(request), await small_form_of(request)
     sessions, principal = site.store.sessions, who.reviewer.principal
     match form.get("end", ""):
         case "":

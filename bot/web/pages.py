@@ -18,8 +18,8 @@ from bot.presence import off_sentence
 from bot.templates import render
 from bot.web.editing import diffs, edit_fields
 from bot.web.listing import identity, visible_holds
-from bot.web.sign_in import Visitor
 from bot.web.site import Site
+from bot.web.visitors import Visitor
 from holdpoint.errors import (
     BadEdit,
     BadText,

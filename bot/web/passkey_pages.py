@@ -12,12 +12,12 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from bot.web import passkeys, reading
+from bot.web import passkeys
 from bot.web.pages import Notice, html, see_other, sentence
 from bot.web.passkeys import BadPasskey, Made
 from bot.web.sign_in import begin
 from bot.web.site import Site, site_of
-from bot.web.visitors import Visitor, check_origin, check_token, visitor
+from bot.web.visitors import Visitor, form_of, small_form_of, visitor
 from holdpoint.errors import Conflict, NotFound
 from holdpoint.policy.people import same
 from holdpoint.store.passkeys import Invitation
@@ -45,7 +45,7 @@ def routes() -> list[web.RouteDef]:
 
 async def look(request: web.Request) -> web.Response:
     """The list, and a form to add one where that is allowed now."""
-    return await _page(*await _who(request), invitation=request.match_info.get("invitation", ""))
+    return await _page(site_of(request), await _person(request), invitation=request.match_info.get("invitation", ""))
 
 
 async def sign_in(request: web.Request) -> web.Response:
@@ -56,10 +56,7 @@ async def sign_in(request: web.Request) -> web.Response:
 
 async def challenge(request: web.Request) -> web.Response:
     """What a new passkey is to be made for: JSON for the browser."""
-    check_origin(request)
-    site, who = await _who(request)
-    form = await reading.small_form(request)
-    check_token(who, form.get("csrf", ""))
+    site, (who, form) = site_of(request), await small_form_of(request, by=_person)
     party, principal = passkeys.party_of(site.settings.link_base), who.reviewer.principal
     try:
         await _check_may_add(site, who, form.get("invitation", ""))
@@ -77,10 +74,7 @@ async def challenge(request: web.Request) -> web.Response:
 
 async def add(request: web.Request) -> web.Response:
     """Keep a new passkey; then back to the list, or the list with what went wrong."""
-    check_origin(request)
-    site, who = await _who(request)
-    form = await reading.form(request)
-    check_token(who, str(form.get("csrf", "")))
+    site, (who, form) = site_of(request), await form_of(request, by=_person)
     invitation = str(form.get("invitation", ""))
     try:
         await _check_may_add(site, who, invitation)
@@ -92,10 +86,7 @@ async def add(request: web.Request) -> web.Response:
 
 async def remove(request: web.Request) -> web.Response:
     """Remove one's own; one that is gone already is no error."""
-    check_origin(request)
-    site, who = await _who(request)
-    form = await reading.small_form(request)
-    check_token(who, form.get("csrf", ""))
+    site, (who, form) = site_of(request), await small_form_of(request, by=_person)
     with suppress(NotFound):  # pressed twice, or in another tab
         await site.store.passkeys.remove(who.reviewer.principal, form.get("id", ""))
     return see_other("/passkeys")
@@ -112,12 +103,12 @@ async def _add(site: Site, who: Visitor, credential: str, name: str, invitation:
     await site.store.passkeys.add(passkey, invitation="" if _is_fresh(site, who) else invitation)
 
 
-async def _who(request: web.Request) -> tuple[Site, Visitor]:
+async def _person(request: web.Request) -> Visitor:
     """A person; passkeys are not for agents."""
-    site, who = site_of(request), await visitor(request)
+    who = await visitor(request)
     if who.reviewer.owner is not None:
         raise web.HTTPForbidden
-    return site, who
+    return who
 
 
 def _is_fresh(site: Site, who: Visitor) -> bool:

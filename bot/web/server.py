@@ -21,6 +21,7 @@ from bot.web.clients import PROXIES, trusted_proxies
 from bot.web.forms import BadForm
 from bot.web.pages import OwnRequest, see_other
 from bot.web.site import SITE, Site, site_of
+from bot.web.visitors import Forged, SignInFirst
 from holdpoint.errors import ConfigurationError, NotFound, SignInFailed, StoreUnavailable
 
 Route: TypeAlias = web.RouteDef
@@ -118,13 +119,13 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 async def _outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except sign_in.SignInFirst:
+    except SignInFirst:
         return sign_in.to_sign_in(request)
     except OwnRequest as own_request:
         return see_other(f"/requests/{own_request.hold_id}")
     except SignInFailed as error:
         return sign_in.failed(request, error)
-    except sign_in.Forged:
+    except Forged:
         return _problem(
             request, 403, "This form is out of date, or did not come from here. Go back and load the page again."
         )

@@ -25,24 +25,17 @@ from bot.web.oidc_checks import Way
 from bot.web.saml_party import SamlWay
 from bot.web.site import Site, site_of
 from bot.web.visitors import (
-    Forged,
     SignInFirst,
-    Visitor,
     address_of,
     check_origin,
-    check_token,
     forget_cookie,
     open_session,
+    small_form_of,
     visitor,
 )
 from holdpoint import apikey
 from holdpoint.errors import SignInFailed
 from holdpoint.store.sessions import SignedIn, Vouched
-
-__all__ = [
-    "Forged", "SignInFirst", "Visitor", "address_of", "begin", "check_origin", "check_token", "failed", "routes",
-    "signed_in", "to_sign_in", "visitor",
-]  # fmt: skip
 
 _MOST_FAILURES = 10
 _NEXT = re.compile(
@@ -153,11 +146,7 @@ async def sign_in(request: web.Request) -> web.Response:
 
 async def sign_out(request: web.Request) -> web.Response:
     """End the session, and offer to end the one at the provider."""
-    check_origin(request)
-    site = site_of(request)
-    who = await visitor(request)
-    form = await reading.small_form(request)
-    check_token(who, form.get("csrf", ""))
+    site, (who, _) = site_of(request), await small_form_of(request)
     elsewhere = await site.party.sign_out_url(who.session)
     await site.store.sessions.end(who.cookie, reason="signed out")
     if elsewhere and who.session.person is not None:

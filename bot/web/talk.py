@@ -8,10 +8,10 @@ from typing import Any
 from aiohttp import web
 
 from bot.conversation import Conversation
-from bot.web import forms, reading, sign_in
+from bot.web import forms
 from bot.web.pages import Notice, hold_of, page, see_other, sentence, status_of
-from bot.web.sign_in import Visitor
 from bot.web.site import site_of
+from bot.web.visitors import Visitor, form_of
 from holdpoint.errors import DecisionError, MayNotDecide, NotFound, StoreUnavailable
 
 
@@ -21,10 +21,7 @@ def routes() -> list[web.RouteDef]:
 
 async def talk(request: web.Request) -> web.Response:
     """Claim, give back or ask; then back to the page, or the page again with what went wrong."""
-    sign_in.check_origin(request)
-    site, who = site_of(request), await sign_in.visitor(request)
-    fields = await reading.form(request)
-    sign_in.check_token(who, str(fields.get("csrf", "")))
+    site, (who, fields) = site_of(request), await form_of(request)
     hold = await hold_of(request, site, who)
     try:
         if not who.may_decide:

@@ -8,19 +8,26 @@ token, and browsers must not say that it comes from another site.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
 from bot.conversation import is_requester
 from bot.directory import UnknownKey
 from bot.visibility import may_see
+from bot.web import reading
 from bot.web.clients import client_address
 from bot.web.site import Site, site_of
 from holdpoint.model import Hold, Reviewer, Role
 from holdpoint.store.sessions import Session, SignedIn, Vouched
 
 _READERS = frozenset({Role.REVIEWER, Role.ADMIN, Role.AUDITOR})
+
+
+Known = Callable[[web.Request], Awaitable["Visitor"]]
+"""Asks who is signed in, as `visitor` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,36 @@ def check_token(who: Visitor, token: str) -> None:
     """
     if not hmac.compare_digest(who.session.csrf.encode(), token.encode("utf-8", "replace")):
         raise Forged
+
+
+async def form_of(request: web.Request, *, by: Known = visitor) -> tuple[Visitor, Mapping[str, Any]]:
+    """Who sent a form, which may carry long texts, from a page of ours; and what it says.
+
+    ``by`` is who may: `visitor`, or what refuses some of them.
+
+    Raises:
+        Forged: another site sent it, or it lacks the session's token.
+        SignInFirst, StoreUnavailable: see `visitor`.
+        HTTPRequestEntityTooLarge, HTTPRequestTimeout
+    """
+    check_origin(request)
+    who = await by(request)
+    fields = await reading.form(request)
+    check_token(who, str(fields.get("csrf", "")))
+    return who, fields
+
+
+async def small_form_of(request: web.Request, *, by: Known = visitor) -> tuple[Visitor, Mapping[str, str]]:
+    """The same for a form of a few kilobytes.
+
+    Raises:
+        BadForm, and as `form_of`.
+    """
+    check_origin(request)
+    who = await by(request)
+    fields = await reading.small_form(request)
+    check_token(who, fields.get("csrf", ""))
+    return who, fields
 
 
 def address_of(request: web.Request) -> str:
