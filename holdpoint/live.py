@@ -34,7 +34,7 @@ FRESH_FOR_MS = 750
 _MOMENT_S = 0.2  # what a request waits for a policy that compiles: with `FRESH_FOR_MS` less than a second
 _PATIENCE_S = 1.0  # the same of who wants to know how things stand now
 
-_log = logging.getLogger("holdpoint.live")
+_log = logging.getLogger(__name__)
 
 
 class Live:

@@ -1,4 +1,4 @@
-"""A hold, and numbers, as the review API says them. Pure. `openapi.py` describes the same shape, and a test holds the two together.
+"""A hold, and numbers, as the review API says them. Pure. `openapi_schemas.py` describes the same shape, and a test holds the two together.
 
 Texts have the policy's masks applied, and hidden characters left as they are: an edited text goes to the model. Whoever
 shows them on a terminal or a page makes them visible there (`holdpoint.visible`).
