@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeAlias
 
 from gateway.exchange import Exchange
 from gateway.refuse import refuse, unavailable
@@ -14,13 +14,16 @@ from holdpoint.errors import Refusal, StoreUnavailable
 from holdpoint.metrics import Metrics
 from holdpoint.model import RefusalCode
 
-Step = Callable[..., Coroutine[Any, Any, None]]
+Going: TypeAlias = Coroutine[Any, Any, "Going | None"]
+"""A step on its way. What it returns is the next one, so that a request that waits keeps nothing of those before."""
+
+Step = Callable[..., Going]
 
 _log = logging.getLogger(__name__)
 
 
 class Guard:
-    """``guard(exchange, step, *arguments)`` awaits ``step(*arguments)``. Never raises but for cancellation."""
+    """``guard(exchange, step, *arguments)`` awaits ``step(*arguments)``, and what follows. Never raises but for cancellation."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -28,9 +31,10 @@ class Guard:
     async def __call__(self, exchange: Exchange, step: Step, *arguments: Any) -> None:
         try:
             try:
-                going = step(*arguments)
-                del arguments  # a waiting request keeps none of them
-                await going
+                going: Going | None = step(*arguments)
+                del arguments  # as `Going` has it
+                while going is not None:
+                    going = await going
             except Refusal as refusal:
                 await self._refuse(exchange, refusal)
             except StoreUnavailable as error:

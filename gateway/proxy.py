@@ -9,8 +9,9 @@
 
 Up to the verdict nothing waits, so that `handle` does it at once for a small request that is all there, and leaves an
 allowed one to the fast lane (`gateway.lane`), which records and forwards it by callbacks. Everything else is awaited:
-`_route` is the same up to the verdict, and `_act` what follows from it, whoever found it. The first token of an issuer is
-such a request, too: the issuer's keys have to be fetched.
+`_route` is the same up to the verdict, and `_act` what follows from it, whoever found it. Each step hands the next one
+back to the guard, so that a request that waits keeps nothing of those before. The first token of an issuer is such a
+request, too: the issuer's keys have to be fetched.
 
 What people have put in force beside the policy stands next to it: a pause refuses at the endpoint, or makes a review of
 what the policy allows (`pauses`); a grant lets pass what the policy would hold (`grants`). Every way out of here that is
@@ -28,7 +29,7 @@ from gateway.arrival import Arrival
 from gateway.drafts import modified
 from gateway.evaluate import Evaluator
 from gateway.exchange import Exchange, new_request_id
-from gateway.guard import Guard
+from gateway.guard import Going, Guard
 from gateway.held import Held
 from gateway.holds import PREFIX, HoldsResource
 from gateway.inspect import arrived_body, known_body, read_body
@@ -131,19 +132,19 @@ class Proxy:
             return None
         return self._guard(exchange, self._follow, exchange, snapshot, query, evaluation)
 
-    async def _route(self, exchange: Exchange) -> None:
+    async def _route(self, exchange: Exchange) -> Going | None:
         """The same, step by step, for what has to wait: for a look at Redis, or for the rest of the body."""
         request = exchange.request
         if self._status.serves(request.path):
             await self._status.serve(request, exchange.reply)
-            return
+            return None
         await self._live.ensure_fresh()
         if request.path.startswith(PREFIX):
             try:
                 await self._holds.serve(exchange, await self._arrival.identify_or_ask(exchange))
             except OutOfScope as refusal:
                 await self._act.turn_away(exchange, refusal)
-            return
+            return None
         try:
             snapshot, query = await self._arrival.find_or_ask(exchange), None
             raw = await read_body(exchange, self._settings)
@@ -152,20 +153,14 @@ class Proxy:
                 query = exchange.protocol.parse(exchange.connection.name, exchange.endpoint, raw)
         except Refusal as refusal:
             await self._act.turn_away(exchange, refusal)
-            return
         if query is None:
-            going = self._pass(exchange, snapshot)
-        else:
-            going = (self._limit if snapshot.policy.limits else self._evaluate)(exchange, snapshot, query)
-        del snapshot, raw, query  # a waiting request keeps none of them
-        await going
+            return self._pass(exchange, snapshot)
+        return (self._limit if snapshot.policy.limits else self._evaluate)(exchange, snapshot, query)
 
-    async def _limit(self, exchange: Exchange, snapshot: Snapshot, query: Query) -> None:
+    async def _limit(self, exchange: Exchange, snapshot: Snapshot, query: Query) -> Going:
         """Ask Redis for what this gateway may not spend by itself, and go on."""
         snapshot = await self._admit(exchange, snapshot, query.prompt_tokens)
-        going = self._evaluate(exchange, snapshot, query)
-        del snapshot, query
-        await going
+        return self._evaluate(exchange, snapshot, query)
 
     async def _admit(self, exchange: Exchange, snapshot: Snapshot, tokens: int) -> Snapshot:
         try:
@@ -174,7 +169,7 @@ class Proxy:
         except Refusal as refusal:
             await self._act.turn_away(exchange, refusal)
 
-    async def _evaluate(self, exchange: Exchange, snapshot: Snapshot, query: Query) -> None:
+    async def _evaluate(self, exchange: Exchange, snapshot: Snapshot, query: Query) -> Going:
         policy, now_ms = snapshot.policy, self._clock()
         if policy.is_large(query):
             evaluation = await self._evaluator.evaluate_large(policy, query, exchange.requester, now_ms)
@@ -184,9 +179,7 @@ class Proxy:
             query, evaluation = self._judged(exchange, snapshot, query, evaluation)
         except Refusal as refusal:
             await self._act.turn_away(exchange, refusal)
-        going = self._follow(exchange, snapshot, query, evaluation)
-        del snapshot, policy, query, evaluation
-        await going
+        return self._follow(exchange, snapshot, query, evaluation)
 
     def _judged(
         self, exchange: Exchange, snapshot: Snapshot, query: Query, evaluation: Evaluation
@@ -201,17 +194,17 @@ class Proxy:
         exchange.verdict = evaluation.verdict
         return query, evaluation
 
-    async def _follow(self, exchange: Exchange, snapshot: Snapshot, query: Query, evaluation: Evaluation) -> None:
+    async def _follow(
+        self, exchange: Exchange, snapshot: Snapshot, query: Query, evaluation: Evaluation
+    ) -> Going | None:
         match evaluation.verdict:
             case Verdict.ALLOW | Verdict.MODIFY:
-                await self._act.allow(exchange, query, evaluation)
+                return self._act.allow(exchange, query, evaluation)
             case Verdict.BLOCK:
-                await self._act.block(exchange, query, evaluation)
+                return self._act.block(exchange, query, evaluation)
             case Verdict.REVIEW:
                 wait = await self._act.review(exchange, snapshot, query, evaluation)
-                del snapshot, query, evaluation
-                if wait is not None:
-                    await self._held.attend(exchange, wait)
+                return self._held.attend(exchange, wait) if wait is not None else None
             case _:
                 assert_never(evaluation.verdict)
 
@@ -219,11 +212,10 @@ class Proxy:
         """Whether the gateway itself answers."""
         return path.startswith(PREFIX) or self._status.serves(path)
 
-    async def _pass(self, exchange: Exchange, snapshot: Snapshot) -> None:
+    async def _pass(self, exchange: Exchange, snapshot: Snapshot) -> Going:
         """A known, harmless request: it has no body to inspect, and is limited and recorded like any other."""
         if snapshot.policy.limits:
-            snapshot = await self._admit(exchange, snapshot, 0)
-        del snapshot
+            await self._admit(exchange, snapshot, 0)
         self._metrics.requests[exchange.connection.name, Verdict.ALLOW] += 1
         exchange.verdict = Verdict.ALLOW
-        await self._act.pass_on(exchange)
+        return self._act.pass_on(exchange)

@@ -58,7 +58,7 @@ class RequestReader:
         self._connection = connection
         self._server = server
         self._proxied = server.passes_on(peer)  # so its headers say whose requests these are
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: httptools.HttpRequestParser | None = None  # a kilobyte: only from the first bytes that need it
         self._begun = False  # the parser is in the middle of a message
         self._familiar: FamiliarRequest | None = None  # the head of the last request, if it may come again
         self._missing = 0  # bytes of a body whose head the parser has not seen
@@ -101,6 +101,8 @@ class RequestReader:
     def forget_head(self) -> None:
         """See `gateway.transport.Request`."""
         self._familiar = None
+        if not self._begun:
+            self._parser = None
 
     # What llhttp says. Whatever is raised here ends the parsing.
 
@@ -135,6 +137,8 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         parser = self._parser
+        if parser is None:
+            raise Refused(400)
         request = HttpRequest(
             self._connection, parser.get_method().decode(), self._target.decode("latin-1"), self._fields,
             version=parser.get_http_version(), keep_alive=parser.should_keep_alive(),
@@ -165,10 +169,13 @@ class RequestReader:
 
     def _feed(self, data: bytes) -> None:
         """Parse, and look in between: one read may bring all of a message whose trailers are endless."""
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = httptools.HttpRequestParser(self)
         for start in range(0, len(data), _AT_ONCE):
             piece = data[start : start + _AT_ONCE]
             self._barren += len(piece)
-            self._parser.feed_data(piece)
+            parser.feed_data(piece)
             if self._barren > _LONGEST_HEAD:
                 raise Refused(400)
 

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from gateway.app import running_gateway
-from holdpoint import live
+from holdpoint import compiling
 from holdpoint.errors import ConfigurationError, StoreUnavailable
 from holdpoint.model import State
 from holdpoint.policy import parse_policy
@@ -188,7 +188,7 @@ async def test_requests_go_on_while_a_policy_compiles(
         gate.wait(60)
         return parse_policy(text, file)
 
-    monkeypatch.setattr(live, "parse_policy", slowly)
+    monkeypatch.setattr(compiling, "parse_policy", slowly)
     forbidding = POLICY.format(upstream=model.url, timeout="10m").replace("BEGIN PRIVATE KEY", "weather")
     try:
         await world.store.config.push_policy(forbidding, expect=1, by="test")

@@ -9,11 +9,14 @@ from typing import Any
 
 import openai
 import pytest
+from httptools import HttpRequestParser
 
 from gateway.transport.familiar import FamiliarRequest
-from holdpoint.model import Edit, EventKind, State
+from holdpoint.model import Edit, EventKind, Query, State
+from holdpoint.policy import Policy
 from tests.gateway.model import Model, says
 from tests.gateway.raw import post, raw_client
+from tests.gateway.standing import until_live
 from tests.gateway.world import CLEAN, RISKY, World, running_world
 from tests.support.waiting import wait_until, within
 
@@ -326,6 +329,32 @@ async def test_while_a_request_waits_no_head_is_kept_for_the_next(world: World) 
         assert kept() == before + 1
         await client.send(post(CHAT, world.key, BODY))
         await world.held()
+        await wait_until(lambda: kept() == before, "nothing is kept")
+
+
+@pytest.mark.parametrize("more", [(), ("Expect: 100-continue",)], ids=["all at once", "body on demand"])
+async def test_while_a_request_waits_neither_query_nor_policy_nor_parser_is_kept(
+    world: World, more: tuple[str, ...]
+) -> None:
+    """Ten thousand that wait for days would keep as many, and every policy that was in force meanwhile."""
+
+    def kept() -> list[int]:
+        gc.collect()
+        found = gc.get_objects()
+        return [sum(isinstance(each, kind) for each in found) for kind in (Query, Policy, HttpRequestParser)]
+
+    await until_live(world)
+    before = kept()
+    async with raw_client(world.port) as client:
+        request = post(CHAT, world.key, BODY, *more)
+        await client.send(request.removesuffix(BODY) if more else request)
+        if more:
+            assert (await client.head())[0] == 100
+            await client.send(BODY)
+        await world.held()
+        await until_live(world)
+        async with world.chat(CLEAN) as answer:
+            assert answer.status == 200  # the first under the new policy: what is known of heads is of this one now
         await wait_until(lambda: kept() == before, "nothing is kept")
 
 
