@@ -4,7 +4,7 @@
 
     _log = logging.getLogger(__name__)
     _log.info("hold released", extra={"hold": hold.id, "request": request_id})
-    → {"time": "2026-01-02T03:04:05.678Z", "level": "INFO", "logger": "gateway.wait", "message": "hold released", "hold": …}
+    → {"time": "2026-01-02T03:04:05.678Z", "level": "INFO", "logger": "gateway.decided", "message": "hold released", "hold": …}
 
 Never content, never a secret (promise 8): values lose whatever looks like a credential, hidden characters are made
 visible (promise 7), lines are bounded. Of an exception there is the type and the stack; its message only when Holdpoint

@@ -358,6 +358,19 @@ async def test_while_a_request_waits_neither_query_nor_policy_nor_parser_is_kept
         await wait_until(lambda: kept() == before, "nothing is kept")
 
 
+async def test_a_request_whose_beginning_came_with_the_one_that_waits_is_read_to_its_end(world: World) -> None:
+    clean = post(CHAT, world.key, BODY.replace(RISKY.encode(), CLEAN.encode()))
+    async with raw_client(world.port) as client:
+        await client.send(post(CHAT, world.key, BODY) + clean[:20])
+        (hold,) = await world.held()
+        await client.send(clean[20:])
+        await world.approve(hold)
+        for expected in ("completed", None):
+            status, headers = await client.head()
+            assert (status, headers.get("x-holdpoint-state")) == (200, expected)
+            await client.reader.readexactly(int(headers["content-length"]))
+
+
 async def test_a_client_that_leaves_leaves_a_hold_that_waits_for_it(world: World, model: Model) -> None:
     async with raw_client(world.port) as client:
         await client.send(post(CHAT, world.key, BODY))

@@ -153,6 +153,29 @@ async def test_when_redis_is_lost_every_caller_hears_it(redis_server: RedisServe
     await store.aclose()
 
 
+@pytest.mark.promise(1)
+async def test_when_redis_is_lost_those_hear_it_too_who_wait_for_the_next_batch(redis_server: RedisServer) -> None:
+    store = await Store.open(redis_server.url, clock=now_ms)
+    recorder = Recorder(store)
+    recorder.start()
+    await recorder.record(entry(0))
+    redis_server.pause()
+    on_way = asyncio.ensure_future(recorder.record(entry(1)))
+    await asyncio.sleep(0)  # appended; it is sent at the end of this turn
+    await asyncio.sleep(0)
+    next_ones = [asyncio.ensure_future(recorder.record(entry(n))) for n in range(2, 5)]
+    await asyncio.sleep(0)
+    redis_server.kill()
+    async with within(10):
+        answers = await asyncio.gather(on_way, *next_ones, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [StoreUnavailable] * 4
+    redis_server.start()
+    async with within(5):
+        await recorder.record(entry(5))
+    await recorder.stop()
+    await store.aclose()
+
+
 async def test_who_waits_at_the_end_hears_it(redis_server: RedisServer) -> None:
     store = await Store.open(redis_server.url, clock=now_ms)
     recorder = Recorder(store)
