@@ -78,24 +78,17 @@ local function room_in(w, now, cost, most)
   return (w.slot + SLOTS + 1) * w.slot_ms - now
 end
 
--- What was spent in `slot` and not used after all counts no longer.
-local function unspend(w, slot, amount)
-  if amount <= 0 then
-    return 0
-  end
-  local found = math.min(tonumber(redis.call('HGET', w.key, slot) or 0), amount)
-  if found > 0 then
-    redis.call('HINCRBY', w.key, slot, -found)
-    w.sum = w.sum - found
-  end
-  return found
-end
-
--- What was spent a moment ago counts no longer; that is in this slot, or in one of the last.
-local function give_back(w, amount)
-  for slot = w.slot, w.slot - 10, -1 do
-    if amount > 0 then
-      amount = amount - unspend(w, slot, amount)
+-- What was spent up to `slot` a moment ago counts no longer. Which slot it was spent in is not known of all that comes
+-- back, so one may have taken what another is to give: it is looked for in the slots before, too, and all of it is found.
+local function give_back(w, slot, amount)
+  for each = slot, slot - 10, -1 do
+    if amount <= 0 then
+      return
+    end
+    local found = math.min(tonumber(redis.call('HGET', w.key, each) or 0), amount)
+    if found > 0 then
+      redis.call('HINCRBY', w.key, each, -found)
+      w.sum, amount = w.sum - found, amount - found
     end
   end
 end

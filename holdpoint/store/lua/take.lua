@@ -16,7 +16,7 @@ for i = 1, count do
   known[KEYS[1 + i]] = w
   asked[i] = { window = w, most = tonumber(ARGV[at + 1]), wanted = tonumber(ARGV[at + 2]), member = ARGV[at + 6] }
   local had, left, slot = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
-  unspend(w, slot, left)
+  give_back(w, slot, left)
   if slot == w.slot then
     w.lent = math.max(w.lent - had, 0)
   end

@@ -375,6 +375,61 @@ async def test_a_refused_hold_leaves_nothing_behind(store: Store, redis_url: str
     assert (uses[AT_ONCE], uses[AN_HOUR]) == (1, 1)
 
 
+async def test_tokens_of_a_refused_hold_and_a_share_come_back_whichever_slots_they_are_of(
+    store: Store, clock: MovingClock
+) -> None:
+    """Spent in one slot, lent and refused in the next: the refusal takes what the share is to give."""
+    tokens = budget(10_000, Measure.PROMPT_TOKENS)
+    await hold(store, budget(1, AN_HOUR))
+    assert await take(store, (tokens, 7)) is None
+    clock.ms += SLOT_MS
+    lent = await share(store, Wish(tokens, wanted=20))
+    with pytest.raises(OverLimit):
+        await hold(store, budget(1, AN_HOUR), spent=((tokens, 7),))
+    await share(store, Wish(tokens, had=20, left=20, slot=lent.slot))
+    assert await take(store, (tokens, 10_000)) is None, "nothing of it counts"
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 160), st.sampled_from(["spend", "lend", "refuse", "return"]), st.integers(1, 60)),
+        max_size=30,
+    )
+)
+async def test_what_counts_in_the_end_is_what_was_used(
+    steps: list[tuple[int, str, int]], store: Store, clock: MovingClock
+) -> None:
+    """Requests whose holds are refused, and shares that are used in part, in any order, within five seconds."""
+    who = secrets.token_hex(8)
+    tokens, an_hour = budget(10_000, Measure.PROMPT_TOKENS, who), budget(1, AN_HOUR, who)
+    await hold(store, an_hour)
+    costs: list[int] = []
+    lent: list[Share] = []
+    counts = 0
+    for past_ms, step, amount in [*steps, *[(0, "return", 0), (0, "refuse", 0)] * len(steps)]:
+        clock.ms += past_ms
+        if step == "spend":
+            assert await take(store, (tokens, amount)) is None
+            costs.append(amount)
+        elif step == "lend":
+            lent.append(await share(store, Wish(tokens, wanted=amount)))
+        elif step == "refuse" and costs:
+            with pytest.raises(OverLimit):
+                await hold(store, an_hour, spent=((tokens, costs.pop(0)),))
+        elif step == "return" and lent:
+            one = lent.pop(0)
+            kept = min(amount, one.amount)
+            counts += kept
+            await share(store, Wish(tokens, had=one.amount, left=one.amount - kept, slot=one.slot))
+    assert not costs
+    assert not lent
+    assert await take(store, (tokens, 10_000 - counts)) is None
+    assert await take(store, (tokens, 1)) is not None
+
+
 async def test_a_hold_that_is_made_has_used_its_tokens(store: Store) -> None:
     tokens = budget(1_000, Measure.PROMPT_TOKENS)
     assert await take(store, (tokens, 400)) is None
