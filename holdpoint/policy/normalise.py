@@ -61,8 +61,13 @@ HIDDEN_CLASS = _re2_class(_HIDDEN_RANGES)
 FOLDABLE_CLASS = _re2_class(_FOLDABLE_RANGES)
 """RE2 class that contains everything that `fold` may change."""
 
-# Hangul vowels and tails combine with the letter before them, without being combining marks.
-_JAMO = (("\u1160", "\u11ff"), ("\ud7b0", "\ud7ff"), ("\uffa0", "\uffdc"))
+# Hangul vowels and tails, and some vowel signs of Indic scripts: they make one letter with the one before them, without
+# being combining marks.
+_JOINING_RANGES = ((0x1160, 0x11FF), (0xD7B0, 0xD7FF))
+_JOINING = frozenset(
+    "\u09be\u09d7\u0b3e\u0b56\u0b57\u0bbe\u0bd7\u0cc2\u0cd5\u0cd6\u0d3e\u0d57\u0dcf\u0ddf\u102e\u1b35"
+    "\U00011127\U0001133e\U00011357\U000114b0\U000114ba\U000114bd\U000115af\U00011930"
+) | {chr(code) for first, last in _JOINING_RANGES for code in range(first, last + 1)}
 
 
 def clean(text: str) -> str:
@@ -121,11 +126,7 @@ class Mapped:
 
 
 def mapped(raw: str, *, folded: bool) -> Mapped:
-    """``clean(raw)``, or its fold, built character by character so that spans can be mapped back.
-
-    The text may differ from ``clean(raw)`` where letters combine across what is a character here; who finds nothing in
-    it falls back to the whole text.
-    """
+    """``clean(raw)``, or its fold, built character by character so that spans can be mapped back."""
     step: Callable[[str], str] = _clean_and_fold if folded else clean
     pieces: list[str] = []
     starts: list[int] = []
@@ -147,12 +148,10 @@ def _clean_and_fold(text: str) -> str:
     return fold(clean(text))
 
 
+@lru_cache(maxsize=8192)
 def _joins(character: str) -> bool:
-    """Whether the character belongs to the one before it."""
+    """Whether the character belongs to the one before it, as it stands or once it is normalised."""
     if " " <= character <= "~":
         return False
-    return (
-        character in _HIDDEN
-        or unicodedata.combining(character) != 0
-        or any(first <= character <= last for first, last in _JAMO)
-    )
+    first = unicodedata.normalize("NFKD", character)[0]
+    return character in _HIDDEN or unicodedata.combining(first) != 0 or first in _JOINING

@@ -42,6 +42,21 @@ def test_secrets_are_replaced_by_tokens_that_say_what_they_stand_for(text: str, 
     assert restore(masked.text, masked.originals) == text
 
 
+@pytest.mark.promise(8)
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("パスワードA1 ﾊﾟｽﾜｰﾄﾞB2", "⟦word 1⟧ ⟦word 2⟧"),  # half-width, its voicing marks as characters of their own
+        ("나라A1 ㄴㅏㄹㅏB2", "⟦word 1⟧ ⟦word 2⟧"),  # letter by letter
+    ],
+)
+def test_a_secret_that_is_written_in_two_ways_is_masked_in_both(text: str, shown: str) -> None:
+    masks = Masks([Mask("word", (pattern(r"(パスワード|나라)\S*"),))])
+    masked = mask(text, masks)
+    assert masked.text == shown
+    assert restore(masked.text, masked.originals) == text
+
+
 def test_a_token_that_the_text_has_already_is_not_used() -> None:
     masked = mask("⟦project 1⟧ is orion", MASKS)
     assert masked.text == "⟦project 1⟧ is ⟦project 2⟧"

@@ -79,10 +79,22 @@ def test_plain_text_maps_to_itself(text: str) -> None:
     assert way.starts == list(range(len(text)))
 
 
-@given(text=TEXTS.filter(lambda t: not any("\u1100" <= c <= "\u11ff" for c in t)), folded=st.booleans())
+CHARACTERS = [chr(code) for code in range(0x80, sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+JOINING = [character for character in CHARACTERS if normalise._joins(character)]
+
+
+@given(
+    text=st.one_of(TEXTS, st.text(st.sampled_from("aカか가ᄇㅂ\u09c7\u0d46\u200b") | st.sampled_from(JOINING))),
+    folded=st.booleans(),
+)
 def test_a_mapped_text_is_what_the_whole_text_becomes(text: str, *, folded: bool) -> None:
     whole = fold(clean(text)) if folded else clean(text)
-    if unicodedata.normalize("NFKD", whole) == unicodedata.normalize("NFKD", mapped(text, folded=folded).text):
-        return
-    # Only letters that combine across characters may differ; they are rare, and marked as a whole.
-    assert any(unicodedata.combining(c) or "\uac00" <= c <= "\ud7ff" for c in unicodedata.normalize("NFKD", whole))
+    assert mapped(text, folded=folded).text == whole
+
+
+def test_whatever_unicode_makes_one_letter_of_is_mapped_together() -> None:
+    apart = [unicodedata.normalize("NFD", c) for c in CHARACTERS if unicodedata.is_normalized("NFC", c)]
+    apart = [text for text in apart if len(text) > 1]
+    assert [text for text in apart if mapped(text, folded=False).text != clean(text)] == []
+    last = {text[-1] for text in apart}
+    assert [c for c in CHARACTERS if unicodedata.normalize("NFKD", c)[0] in last and c not in JOINING] == []
