@@ -23,6 +23,7 @@ from bot.web.site import Site, site_of
 from holdpoint.model import Hold, Reviewer, Role
 from holdpoint.store.sessions import Session, SignedIn, Vouched
 
+_LIVE = "x-holdpoint-live"  # the header of a page that asks by itself for what has changed
 _READERS = frozenset({Role.REVIEWER, Role.ADMIN, Role.AUDITOR})
 
 
@@ -73,6 +74,7 @@ async def visitor(request: web.Request, *, active: bool = True) -> Visitor:
     """
     site = site_of(request)
     cookie = request.cookies.get(_cookie_name(site), "")
+    active = active and _LIVE not in request.headers
     session = await site.store.sessions.get(cookie, active=active) if cookie else None
     if session is None:
         raise SignInFirst

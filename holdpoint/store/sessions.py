@@ -134,7 +134,7 @@ class Sessions:
         raw, left_ms = await self._client.pipeline([("GET", key), ("PTTL", key)])
         session = _SESSION.validate_json(raw) if raw else None
         now_ms = self._clock()
-        if session is None or 0 < session.ends_ms <= now_ms:
+        if session is None or _is_over(session, now_ms):
             return None
         if active and session.idle_ms:
             lifetime_ms = _lifetime(session, now_ms)
@@ -148,10 +148,12 @@ class Sessions:
         return answer is not None
 
     async def checked(self, cookie: str, session: Session) -> Session:
-        """Store what the provider said of the person now. A session that was ended meanwhile stays ended."""
+        """Store what the provider said of the person now. A session that was ended meanwhile stays ended.
+
+        Nobody has used it by that: an idle one ends when it would have.
+        """
         session = replace(session, checked_ms=self._clock())
-        lifetime_ms = _lifetime(session, self._clock())
-        await self._client.command("SET", _key(cookie), to_json(session), "XX", "PX", lifetime_ms)
+        await self._client.command("SET", _key(cookie), to_json(session), "XX", "KEEPTTL")
         await self._client.command("DEL", keys.session_check(session.id))
         return session
 
@@ -189,7 +191,8 @@ class Sessions:
         members = await self._client.command("ZRANGE", keys.sessions_of(canonical(principal)), 0, -1)
         digests = [member.decode() for member in members]
         rows = await self._client.pipeline([("GET", keys.session(digest)) for digest in digests]) if digests else []
-        return [(digest, _SESSION.validate_json(raw)) for digest, raw in zip(digests, rows, strict=True) if raw]
+        found = [(digest, _SESSION.validate_json(raw)) for digest, raw in zip(digests, rows, strict=True) if raw]
+        return [(digest, session) for digest, session in found if not _is_over(session, self._clock())]
 
     async def _end(self, digest: str, *, by: str, reason: str) -> bool:
         raw = await self._client.command("GET", keys.session(digest))
@@ -203,6 +206,11 @@ class Sessions:
             [self._clock(), digest, EventKind.SESSION_ENDED, session.id, data],
         )
         return bool(answer == b"ok")
+
+
+def _is_over(session: Session, now_ms: int) -> bool:
+    """Whether its end has come, though Redis may have it yet."""
+    return 0 < session.ends_ms <= now_ms
 
 
 def _lifetime(session: Session, now_ms: int) -> int:

@@ -113,7 +113,8 @@
     if (busy) { again = true; return; }
     busy = true;
     try {
-      const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+      const headers = { accept: "text/html", "x-holdpoint-live": "1" }; // nobody does anything: an idle session stays one
+      const answer = await fetch(location.href, { headers, cache: "no-store" });
       if (answer.redirected) { askAnew(); return; } // signed out
       if (answer.status >= 500) throw new Error(answer.statusText);
       if (answer.ok) {

@@ -168,6 +168,22 @@ async def test_what_the_provider_says_does_not_bring_an_ended_session_back(store
     assert await store.sessions.get(cookie) is None
 
 
+async def test_what_the_provider_says_can_end_a_session_earlier_but_is_no_use_of_it(
+    store: Store, clock: MovingClock, redis_url: str
+) -> None:
+    cookie, session = await store.sessions.start(person=SAM, vouched=Vouched(clock() + LONGEST_MS))
+    (name,) = stored(redis_url)
+    with redis.Redis.from_url(redis_url) as client:
+        client.pexpire(name, 500_000)
+        await store.sessions.checked(cookie, session)
+        assert client.pttl(name) <= 500_000
+    await store.sessions.checked(cookie, replace(session, ends_ms=clock() + 1000))
+    assert len(await store.sessions.of("sam@example.com")) == 1
+    clock.forward(seconds=1)
+    assert await store.sessions.get(cookie) is None
+    assert await store.sessions.of("sam@example.com") == []
+
+
 async def test_a_session_ends_once(store: Store) -> None:
     cookie, _ = await store.sessions.start(key_digest="digest", principal="sam@example.com")
     await asyncio.gather(*(store.sessions.get(cookie) for _ in range(8)))  # so that there are eight connections

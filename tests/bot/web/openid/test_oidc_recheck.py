@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser, expect
 
 from holdpoint.model import PartRole, Requirement
 from tests.bot.web.signing import SESSION, Tab, entry, policy, signing_site, tab
@@ -271,6 +272,42 @@ async def test_an_open_page_does_not_keep_a_session_alive(
     await lee.get("/review")
     assert int(await site.world.store._client.command("PTTL", name)) > 3_000_000
     assert session.idle_ms == 3_600_000
+
+
+async def test_nor_does_what_the_provider_says_while_the_page_is_open(
+    site: Site, lee: Tab, provider: OpenId, clock: MovingClock
+) -> None:
+    store = site.world.store
+    (digest,) = await store._client.command("ZRANGE", "hp:{p00}:sessions:lee@example.com", 0, -1)
+    name = f"hp:{{p00}}:session:{digest.decode()}"
+    async with lee.client.get(f"{site.url}/review/events") as stream:
+        await stream.content.readline()
+        await store._client.command("PEXPIRE", name, 500_000)
+        clock.forward(seconds=5 * MINUTE)
+        await site.world.hold()
+        await stream.content.readuntil(b"changed")
+        assert asked(provider) == 1
+        assert int(await store._client.command("PTTL", name)) <= 500_000, "nobody has done anything"
+
+
+async def test_nor_does_a_page_that_draws_itself_anew(site: Site, lee: Tab, browser: Browser) -> None:
+    store = site.world.store
+    (digest,) = await store._client.command("ZRANGE", "hp:{p00}:sessions:lee@example.com", 0, -1)
+    name = f"hp:{{p00}}:session:{digest.decode()}"
+    context = await browser.new_context()
+    await context.add_cookies([{"name": SESSION, "value": lee.cookie(SESSION), "url": site.url}])
+    page = await context.new_page()
+    await page.goto(f"{site.url}/review")
+    await expect(page.locator("#live-word")).to_have_text("Live")
+    await store._client.command("PEXPIRE", name, 500_000)
+    hold = await site.world.hold_draft(
+        conversation((PartRole.USER, "a contract"), requirements=[Requirement("legal", 1)])
+    )
+    await expect(page.locator(f'a[href="/review/{hold.id}"]')).to_be_visible()
+    assert int(await store._client.command("PTTL", name)) <= 500_000, "nobody has done anything"
+    await page.reload()
+    assert int(await store._client.command("PTTL", name)) > 3_000_000
+    await context.close()
 
 
 async def test_a_person_sees_and_ends_their_own_sessions(site: Site, lee: Tab) -> None:
