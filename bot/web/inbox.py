@@ -21,7 +21,7 @@ from bot.web.listing import bundled, is_cursor, visible_holds
 from bot.web.pages import Notice, has_seen_whole, hold_of, html, masks_of, page, see_other, sentence, status_of, view_of
 from bot.web.site import Site, site_of
 from bot.web.visitors import SignInFirst, Visitor, form_of, visitor
-from holdpoint.errors import BadEdit, DecisionError, MayNotDecide, NotFound, StepUpNeeded, StoreUnavailable
+from holdpoint.errors import BadEdit, DecisionError, MayNotDecide, NotFound, StepUpNeeded, StoreUnavailable, TooLate
 from holdpoint.model import DecisionKind, Edit, State
 from holdpoint.store.bundles import Covered
 
@@ -98,13 +98,14 @@ async def decide(request: web.Request) -> web.Response:
 
 
 async def _decide(site: Site, who: Visitor, choice: forms.Choice, changes: Sequence[Edit], *, whole: bool) -> None:
-    """The same for every hold that the page showed as one.
+    """The same for every hold that the page showed as one, whatever has become of some of them.
 
     Raises:
         StepUpNeeded: those that it is needed for are kept, all together.
-        DecisionError, NotFound, StoreUnavailable.
+        DecisionError, NotFound: why the first of those was not decided that were not.
+        StoreUnavailable.
     """
-    unconfirmed = []
+    unconfirmed, failed = list[Covered](), list[DecisionError | NotFound]()
     for hold_id in choice.covered:
         try:
             await site.decider.decide(
@@ -113,10 +114,17 @@ async def _decide(site: Site, who: Visitor, choice: forms.Choice, changes: Seque
             )  # fmt: skip
         except StepUpNeeded:
             unconfirmed.append(Covered(hold_id, choice.digest))
+        except (DecisionError, NotFound) as error:
+            failed.append(error)
     if unconfirmed:
         raise await site.decider.step_up.ask(
             who.reviewer, unconfirmed, reason=choice.reason, edits=changes, seen_whole=whole
         )
+    if failed and (done := len(choice.covered) - len(failed)):
+        word = "approved" if choice.kind is DecisionKind.APPROVE else "rejected"
+        raise TooLate(f"{done} of {len(choice.covered)} {word}. {sentence(failed[0])}") from failed[0]
+    if failed:
+        raise failed[0]
 
 
 async def preview(request: web.Request) -> web.Response:

@@ -299,6 +299,22 @@ async def test_identical_holds_are_one_row_and_one_decision_covers_those_shown(b
     assert states == [State.APPROVED] * 3 + [State.PENDING]
 
 
+@pytest.mark.parametrize("gone", [0, 1, 2])
+async def test_one_of_identical_holds_that_is_taken_back_leaves_the_others_decided(browser: Browser, gone: int) -> None:
+    world = browser.site.world
+    holds = [await world.hold("same password") for _ in range(3)]
+    await browser.sign_in()
+    await browser.get(f"/review/{holds[0].id}")
+    form = browser.form('id="approve"')
+    await world.store.holds.cancel(holds[gone], by="dana@example.com", reason="withdrawn")
+    page = await browser.post(f"/review/{holds[0].id}", form | {"decision": "approve"})
+    states = [(await world.store.holds.get(hold.id)).state for hold in holds]
+    assert [*states[:gone], *states[gone + 1 :]] == [State.APPROVED] * 2
+    assert states[gone] is State.CANCELLED
+    assert browser.status == 409, "the person learns that one of them was not decided"
+    assert 'id="notice">2 of 3 approved. ' in page
+
+
 @pytest.mark.promise(4)
 async def test_what_a_page_showed_is_on_the_record_once(browser: Browser) -> None:
     world = browser.site.world
