@@ -22,7 +22,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
@@ -194,19 +194,28 @@ class RelyingParty:
             raise BadToken("without a subject")
         return claims, identity
 
-    async def refreshed(self, way: Way, refresh: str) -> tuple[Identity | None, Vouched]:
-        """Whom the provider names now for the locked token ``refresh``, and what to keep. None: it only says that all is well.
+    async def refreshed(self, way: Way, vouched: Vouched) -> tuple[Tokens, Vouched]:
+        """What the provider gives for the refresh token of ``vouched``, which may be spent by that; and what to keep now.
 
         Raises:
-            GrantRefused, BadToken: nobody any more.
+            GrantRefused: nobody is vouched for any more.
             ConfigurationError: the token was locked with another key.
             ProviderUnavailable: nobody knows.
         """
         if self._safe is None:
             raise ConfigurationError("HOLDPOINT_SECRET_KEY: not set")
-        token = self._safe.open(refresh).get_secret_value()
+        token = self._safe.open(vouched.refresh).get_secret_value()
         endpoints = await self._providers.endpoints(way.issuer.issuer)
         tokens = await self._grants.by_refresh(endpoints, way.client, refresh_token=token)
+        return tokens, replace(vouched, refresh=self._safe.lock(SecretStr(tokens.refresh_token)))
+
+    async def named(self, way: Way, tokens: Tokens) -> tuple[Identity | None, Vouched]:
+        """Whom ``tokens`` (of `refreshed`) name, and what to keep. None: the provider only says that all is well.
+
+        Raises:
+            BadToken: nobody any more.
+            ProviderUnavailable: nobody knows.
+        """
         if not tokens.id_token:
             return None, self._vouched(way, tokens, None)
         _, identity = await self.read(way, tokens, nonce=None)

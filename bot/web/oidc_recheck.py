@@ -79,8 +79,12 @@ class Rechecks:
             raise UnknownKey("it was ended")
         if now.checked_ms != session.checked_ms:
             return now  # somebody has just asked: the refresh token that we know was spent
+        vouched = now.vouched or vouched
         try:
-            identity, newer = await self._party.refreshed(way, vouched.refresh)
+            tokens, vouched = await self._party.refreshed(way, vouched)
+            # The token before may be spent: whatever becomes of the rest, the next question is asked with this one.
+            await self._sessions.keep(cookie, replace(session, vouched=vouched))
+            identity, newer = await self._party.named(way, tokens)
         except ProviderUnavailable as error:
             _log.warning("a person cannot be asked about: %s", error, extra={"issuer": way.issuer.issuer})
             return None

@@ -153,9 +153,13 @@ class Sessions:
         Nobody has used it by that: an idle one ends when it would have.
         """
         session = replace(session, checked_ms=self._clock())
-        await self._client.command("SET", _key(cookie), to_json(session), "XX", "KEEPTTL")
+        await self.keep(cookie, session)
         await self._client.command("DEL", keys.session_check(session.id))
         return session
+
+    async def keep(self, cookie: str, session: Session) -> None:
+        """Store ``session`` as it is by now, for as long as it would have lasted. One that was ended stays ended."""
+        await self._client.command("SET", _key(cookie), to_json(session), "XX", "KEEPTTL")
 
     async def end(self, cookie: str, *, by: str = "", reason: str = "") -> bool:
         """End a session, with its event. False when it is over already. ``by`` is empty for its own person."""

@@ -29,7 +29,8 @@ class OpenId:
     """``person`` is who signs in. The rest changes what is said, each until it is taken back.
 
     ``sends`` changes the parameters with which people are sent back, ``says`` the id token (None leaves a claim out),
-    ``grants`` the answer of the token endpoint: a JSON value, bytes, or a status. ``away``: nobody answers.
+    ``grants`` the answer of the token endpoint: a JSON value, bytes, or a status. ``away``: nobody answers; ``keys_away``: where
+    the keys are.
     """
 
     person: Json = field(default_factory=lambda: {"sub": "u-sam", "email": "sam@example.com", "name": "Sam Person"})
@@ -44,6 +45,7 @@ class OpenId:
     refreshes: bool = True
     refresh_says: Json | None = field(default_factory=dict)
     away: bool = False
+    keys_away: bool = False
     lives_s: int = 600
     clock: Callable[[], int] = now_ms
     authenticated_s: int | None = 0  # so long before the token; None: it does not say
@@ -70,7 +72,7 @@ class OpenId:
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         await self.gate.wait()
-        if self.away:
+        if self.away or (self.keys_away and request.path.endswith("/keys")):
             return web.Response(status=503)
         match request.path.removeprefix(self.path):
             case "/.well-known/openid-configuration":

@@ -128,6 +128,23 @@ async def test_a_provider_that_is_away_is_waited_for_but_not_for_long(
     assert "quarter of an hour" in await ended(site)
 
 
+async def test_a_provider_whose_new_key_cannot_be_had_is_waited_for(
+    site: Site, lee: Tab, provider: OpenId, clock: MovingClock
+) -> None:
+    """By then the refresh token is spent: the one that came in its place has to be the next one."""
+    provider.key, provider.keys_away = "k2", True
+    clock.forward(seconds=5 * MINUTE)
+    await lee.get("/review")
+    assert (lee.is_in, asked(provider)) == (True, 1)
+    await site.world.store._client.command("DEL", *await _checks(site))
+    provider.keys_away = False
+    clock.forward(seconds=MINUTE)
+    await lee.get("/review")
+    assert (lee.is_in, asked(provider)) == (True, 2)
+    (session,) = await site.world.store.sessions.of("lee@example.com")
+    assert session.checked_ms == clock()
+
+
 async def _checks(site: Site) -> list[str]:
     (session,) = await site.world.store.sessions.of("lee@example.com")
     return [f"hp:{{p00}}:session:check:{session.id}"]
