@@ -166,14 +166,15 @@ def _merged(spans: Iterable[tuple[int, int]], length: int) -> list[tuple[int, in
 
 
 def _windows(whole: Sequence[Segment], limit: int, total: int) -> list[tuple[int, int]]:
-    """The runs of characters to keep: around each mark while the limit lasts."""
+    """The runs of characters to keep: each mark, and around it what the limit leaves, while it lasts."""
     room = limit
     kept: list[tuple[int, int]] = []
     at = 0
     for segment in whole:
         end = at + len(segment.text)
         if segment.marked and room > 0:
-            low, high = max(at - _AROUND, 0), min(end + _AROUND, total)
+            before = min(_AROUND, at, max(room - len(segment.text), 0))
+            low, high = at - before, min(end + _AROUND, total)
             high = min(high, low + room)
             room -= high - low
             kept.append((low, high))

@@ -156,6 +156,15 @@ async def test_line_breaks_do_not_push_the_buttons_away(world: World) -> None:
     assert view.cut > 800
 
 
+async def test_line_breaks_around_what_matched_do_not_push_it_off_the_card(world: World) -> None:
+    text = "\n" * 400 + "password" + "\n" * 400
+    hits = (RuleHit("secrets", "d", Verdict.REVIEW, Risk.HIGH, (Span("messages/0/content", 400, 408),)),)
+    view = view_of(world, await world.hold_draft(conversation((PartRole.USER, text), hits=hits)), limit=3000)
+    (part,) = view.parts
+    assert [segment.text for segment in part.segments if segment.marked] == ["password"]
+    assert part.plain.count("\n") < 24
+
+
 @pytest.mark.parametrize("risk", list(Risk))
 @pytest.mark.parametrize(
     ("turns", "limit", "is_left_out"),

@@ -59,6 +59,15 @@ def test_what_matched_stays_when_the_rest_is_left_out() -> None:
     assert [s.text for s in shown if s.gap][-1] == "… 4,880 characters left out …"
 
 
+@pytest.mark.parametrize("limit", [6, 7, 40, 119, 121, 246])
+def test_what_matched_stays_before_its_surroundings_do(limit: int) -> None:
+    whole = (Segment("x" * 5000), Segment("SECRET", marked=True), Segment("y" * 5000))
+    for fill in (True, False):
+        shown, _ = shorten(whole, limit, fill=fill)
+        assert [s.text for s in shown if s.marked] == ["SECRET"]
+        assert sum(len(s.text) for s in shown if not s.gap) <= limit
+
+
 def test_many_marks_do_not_exceed_the_limit() -> None:
     whole = tuple(piece for _ in range(100) for piece in (Segment("x" * 300), Segment("hit", marked=True)))
     shown, _ = shorten(whole, 500)
