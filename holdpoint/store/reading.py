@@ -13,7 +13,8 @@ from holdpoint.store.fingerprints import fingerprint
 from holdpoint.store.gateways import Gateways
 from holdpoint.store.responses import StoredResponse, load_response
 
-Page = list[Hold]  # a name of its own, because a method below is called list
+Page = list[Hold]  # names of their own, because a method below is called list
+_Places = list[tuple[int, str]]  # when each was made, and its id
 
 
 class HoldReader:
@@ -64,13 +65,12 @@ class HoldReader:
         """Holds, newest first, and the cursor of the next page (None at the end)."""
         # The cursor is "created_ms-id" of the last hold of the former page; ids grow with time, so the pair is a total order.
         before, before_id = _parse_cursor(cursor)
-        found: list[tuple[int, str]] = []
-        for each in (state,) if state else State:
-            rows = await self._client.shared_command(
-                "ZREVRANGEBYSCORE", keys.state(each), before, "-inf", "WITHSCORES", "LIMIT", 0, limit + 64
-            )
-            found += [(int(score), raw.decode()) for raw, score in zip(rows[::2], rows[1::2], strict=True)]
-        ordered = sorted((pair for pair in found if before_id is None or pair < (int(before), before_id)), reverse=True)
+        found = [
+            pair
+            for each in ((state,) if state else State)
+            for pair in await self._behind(each, before, before_id, limit)
+        ]
+        ordered = sorted(set(found), reverse=True)
         page = ordered[:limit]
         loaded = await self.get_many([hold_id for _, hold_id in page])
         more = len(ordered) > limit
@@ -117,6 +117,23 @@ class HoldReader:
         """How many holds are in each state."""
         rows = await self._client.pipeline([("ZCARD", keys.state(each)) for each in State])
         return dict(zip(State, rows, strict=True))
+
+    async def _behind(self, state: State, before: str, before_id: str | None, limit: int) -> _Places:
+        """More than ``limit`` holds of one state behind a cursor, if there are so many.
+
+        One look is enough, unless many were made in the very millisecond of the cursor.
+        """
+        found: _Places = []
+        offset, at_once = 0, limit + 64
+        while True:
+            rows = await self._client.shared_command(
+                "ZREVRANGEBYSCORE", keys.state(state), before, "-inf", "WITHSCORES", "LIMIT", offset, at_once
+            )
+            pairs = [(int(score), raw.decode()) for raw, score in zip(rows[::2], rows[1::2], strict=True)]
+            found += [pair for pair in pairs if before_id is None or pair < (int(before), before_id)]
+            if len(found) > limit or len(pairs) < at_once:
+                return found
+            offset += at_once
 
     async def _get_or_none(self, hold_id: str) -> Hold | None:
         fields = as_dict(await self._client.shared_command("HGETALL", keys.hold(hold_id)))

@@ -253,6 +253,18 @@ async def test_who_waits_elsewhere_is_woken_by_the_end(store: Store, gateway: st
     assert [woken for _, woken in await store.gateways.wakes(other, after="0", block_ms=10)] == [hold.id]
 
 
+async def test_pages_lose_no_hold_however_many_were_made_in_one_millisecond(store: Store, gateway: str) -> None:
+    made = [(await store.holds.hold(make_draft(), gateway=gateway, idempotency_key=None)).id for _ in range(200)]
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page, cursor = await store.holds.list(state=S.PENDING, limit=10, cursor=cursor)
+        seen += [hold.id for hold in page]
+        if cursor is None:
+            break
+    assert seen == made[::-1]
+
+
 async def test_holds_are_listed_newest_first_page_by_page(store: Store, gateway: str, clock: MovingClock) -> None:
     made = []
     for n in range(7):
