@@ -2,7 +2,8 @@
 
 A step-up covers what one click was to decide: one hold, or those that a card showed together. There is one for each hold
 and person: who approves again, in another way, puts the new one in its place, and the old link says so; the very same
-approval again is the same step-up. The token that names it gives no right to anybody else, so it need not be secret.
+approval again is the same step-up, but for its last minute. The token that names it gives no right to anybody else, so
+it need not be secret.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from holdpoint.store.client import Client, Script
 from holdpoint.store.wire import Argument
 
 LASTS_MS = 10 * 60_000
+_TOO_LITTLE_MS = 60_000  # to sign in with: who approves again by then gets the ten minutes anew
 
 _ASK = Script("ask_step_up")
 _ATTEMPTS = 32
@@ -130,7 +132,8 @@ class StepUps:
             found = await self.get(seen[0])
         except NotFound:
             return None
-        return found if found.intent == intent and found.done_ms is None else None
+        has_time = found.until_ms - self._clock() > _TOO_LITTLE_MS
+        return found if found.intent == intent and found.done_ms is None and has_time else None
 
     async def _keep(self, made: StepUp, pointers: Sequence[str], seen: Sequence[str]) -> bytes:
         intent = made.intent

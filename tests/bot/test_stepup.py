@@ -81,6 +81,20 @@ async def test_what_counts_at_once(
     assert decided.decisions[0].factor is counts
 
 
+async def test_who_approves_again_as_the_time_runs_out_has_time_again(
+    world: World, page: Confirmations, clock: MovingClock
+) -> None:
+    hold = await world.hold(evaluation=replace(STEP_UP, timeout_ms=3 * LASTS_MS))
+    sam = await signed_in(world)
+    first = await ask(world, hold, sam)
+    clock.forward(seconds=LASTS_MS / 1000 - 120)
+    assert await ask(world, hold, sam) == first, "the very same click is the same approval"
+    clock.forward(seconds=119)
+    again = await ask(world, hold, sam)
+    clock.forward(seconds=30)
+    assert await confirm(page, again, sam) == [Settled(hold.id)]
+
+
 @pytest.mark.parametrize("ago_ms", [None, WITHIN_MS + 1, -60_001, WITHIN_MS * 100])
 async def test_what_has_to_be_confirmed_changes_nothing_but_what_cards_say(world: World, ago_ms: int | None) -> None:
     hold = await world.hold(evaluation=STEP_UP)
