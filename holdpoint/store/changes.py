@@ -19,7 +19,7 @@ from holdpoint.standing import Change, ChangeKind
 from holdpoint.store import config_events, keys
 from holdpoint.store.as_json import to_json
 from holdpoint.store.client import Client, Script
-from holdpoint.store.config import version_json
+from holdpoint.store.config import not_before, version_json
 
 MOST_WAITING = 100
 
@@ -106,7 +106,7 @@ class Changes:
         return change
 
     async def _confirm_policy(self, change: Change, seen: bytes, by: str, aliases: Collection[str] = ()) -> None:
-        now = self._clock()
+        now = await not_before(self._client, change.expect, now_ms=self._clock())
         note = "; ".join(filter(None, [change.note, f"confirmed by {by}"]))
         both = {*change.aliases, *aliases}
         version = version_json(

@@ -93,7 +93,7 @@ class Config:
         Raises:
             Conflict: the head is another one.
         """
-        now = self._clock()
+        now = await not_before(self._client, expect, now_ms=self._clock())
         value = version_json(text=text, by=by, at_ms=now, note=note, aliases=aliases)
         data = config_events.policy_pushed(by=by, note=note, text=text, after=expect)
         word, number = await self._client.script(
@@ -204,6 +204,12 @@ class Config:
         await configure(
             self._client, key, field, seen, value, now_ms=self._clock(), kind=kind, subject=subject, data=data
         )
+
+
+async def not_before(client: Client, version: int, *, now_ms: int) -> int:
+    """Now; never before ``version``, whose place another one takes: versions have an order, whatever this clock says."""
+    raw = await client.command("HGET", keys.POLICY_VERSIONS, version)
+    return max(now_ms, int(orjson.loads(raw)["at_ms"])) if raw else now_ms
 
 
 def version_json(

@@ -265,6 +265,21 @@ async def test_a_rule_that_only_the_policy_in_force_applies_separates_too(world:
 
 
 @pytest.mark.promise(5)
+@pytest.mark.parametrize("confirmed", [False, True])
+async def test_a_push_from_a_machine_whose_clock_is_behind_hides_nobody(world: World, *, confirmed: bool) -> None:
+    await push(world, SEPARATED)
+    forward(world, hours=25)
+    await push(world, CHANGED, by=SAM)
+    forward(world, hours=-30)
+    await push(world, f"{CHANGED}# again\n", by=KIM, confirmed_by=ADA if confirmed else "")
+    forward(world, hours=31)
+    hold = await held(world, terms=APART)
+    with pytest.raises(MayNotDecide, match="Rule secrets was changed"):
+        await decide(world, hold, person(SAM, "security"))
+    assert (await decide(world, hold, person(KIM, "security"))).state is State.APPROVED
+
+
+@pytest.mark.promise(5)
 async def test_a_flood_of_versions_hides_nobody(world: World) -> None:
     await push(world, CHANGED, by=SAM)
     for number in range(MOST_VERSIONS + 1):
