@@ -63,6 +63,7 @@ class Narrator:
         self._waits_at: dict[str, frozenset[str]] = {}  # of what is late: the targets where it has to be said
         self._awaits: dict[str, float] = {}  # a card on which to call is on its way: since when, by the loop's time
         self._due: set[str] = set()
+        self._unsaid: list[tuple[str, str]] = []  # taken on (hold, name), and not taken by the platform
         self._wake = asyncio.Event()
 
     def soon(self, hold_id: str) -> None:
@@ -128,17 +129,25 @@ class Narrator:
         """Collect, and say; returns what has to wait. Targets that take no reply get into ``closed``."""
         late: set[str] = set()
         sayings: dict[Posted, _Saying] = {}
-        for hold_id in batch:
-            if (at := self._waits_at.pop(hold_id, None)) and at <= closed:
-                self._waits_at[hold_id] = at
-                late.add(hold_id)
-            elif not await self._collect(hold_id, sayings):
-                late.add(hold_id)
+        await self._unsay()
+        lost: StoreUnavailable | None = None
+        try:
+            for hold_id in batch:
+                if (at := self._waits_at.pop(hold_id, None)) and at <= closed:
+                    self._waits_at[hold_id] = at
+                    late.add(hold_id)
+                elif not await self._collect(hold_id, sayings):
+                    late.add(hold_id)
+        except StoreUnavailable as error:
+            lost = error  # what was taken on by then is said all the same: nobody else would
         for posted, saying in sayings.items():
             if saying.taken and not await self._say(posted, saying):
                 closed.add(saying.target)
                 late |= saying.holds
                 self._waits_at |= dict.fromkeys(saying.holds, frozenset({saying.target}))
+        if lost is not None:
+            raise lost
+        await self._unsay()
         return late
 
     async def _collect(self, hold_id: str, sayings: dict[Posted, _Saying]) -> bool:
@@ -206,19 +215,28 @@ class Narrator:
         saying.holds.add(hold.id)
 
     async def _say(self, posted: Posted, saying: _Saying) -> bool:
-        """False when the platform takes no reply there now; then nobody has taken anything on."""
+        """False when the platform takes no reply there now; then it is `_unsay` that gives back what was taken on."""
         try:
             await self._drawer.channel.reply(posted, Reply(_summed(saying.lines), tuple(saying.calls), saying.loud))
         except ChannelUnavailable as error:
             if error.retry_after_seconds is None:
                 _log.info("a reply may be lost: %s", error, extra={"target": saying.target})
                 return True
-            for hold_id, name in saying.taken:
-                await self._store.cards.unsay(hold_id, [name])
+            self._unsaid += saying.taken
+            return False
+        except StoreUnavailable:  # nobody knows where the card stands, or whom to call: nothing was sent
+            self._unsaid += saying.taken
             return False
         except ChannelRefused as error:
             _log.warning("no reply: %s", error, extra={"target": saying.target})
         return True
+
+    async def _unsay(self) -> None:
+        """Give back what was taken on, and certainly not said."""
+        while self._unsaid:
+            hold_id, name = self._unsaid[-1]
+            await self._store.cards.unsay(hold_id, [name])
+            self._unsaid.pop()
 
     async def _cards(self, places: Mapping[str, CardPlace]) -> dict[str, tuple[Posted, CardPlace]]:
         """The channels' cards that show a hold, its own or shared ones; not the requester's message."""

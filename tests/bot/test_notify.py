@@ -11,7 +11,8 @@ import pytest
 
 from bot.drawer import Drawer
 from bot.notify import Notifier
-from holdpoint.errors import ChannelUnavailable
+from bot.threads import Narrator
+from holdpoint.errors import ChannelUnavailable, StoreUnavailable
 from holdpoint.live import Live
 from holdpoint.model import EventKind, Hold, Requester, State
 from holdpoint.store import Store, keys
@@ -36,6 +37,7 @@ routes:
   - {group: "*", channels: ["teams:rest"]}
 """
 DM = "teams:dm:dana@example.com"
+ROBOT = Requester("robot", frozenset())
 
 Start = Callable[[Board], Awaitable[Notifier]]
 
@@ -270,3 +272,34 @@ async def test_redis_may_be_away_for_a_while(redis_server: RedisServer, clock: M
     assert second.id
     await tasks.aclose()
     await store.aclose()
+
+
+async def told(store: Store, drawer: Drawer, clock: MovingClock, count: int) -> list[Hold]:
+    """Holds with one card each, of whose approval nothing has been said yet; by id."""
+    holds = [await held(store, ROBOT) for _ in range(count)]
+    for hold in holds:
+        await drawer.draw(hold.id)
+    clock.forward(seconds=1)
+    for hold in holds:
+        decision = replace(make_decision(hold), at_ms=clock())
+        await store.holds.decide(hold, decision, state=State.APPROVED, body=None)
+    return sorted(holds, key=lambda hold: hold.id)
+
+
+@pytest.mark.parametrize("limited", [False, True])
+async def test_what_was_taken_on_when_redis_is_lost_is_said(
+    store: Store, live: Live, clock: MovingClock, limited: bool
+) -> None:
+    board = Board()
+    drawer = Drawer(store, live, board, clock=clock)
+    narrator = Narrator(store, live, drawer, clock=clock)
+    ids = [hold.id for hold in await told(store, drawer, clock, 3)]
+    board.fail["thread of teams:rest"] = [ChannelUnavailable("limited", retry_after_seconds=1)] * limited
+    await store._client.command("SET", keys.said(ids[2]), "no set")  # what Redis answers for this one is an error
+    with pytest.raises(StoreUnavailable):
+        await narrator.tell(ids)
+    await store._client.command("DEL", keys.said(ids[2]))
+    assert await narrator.tell(ids) == set()
+    assert len(board.replies) == 3
+    assert await narrator.tell(ids) == set()
+    assert len(board.replies) == 3
