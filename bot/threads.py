@@ -90,6 +90,9 @@ class Narrator:
             except StoreUnavailable as error:
                 _log.info("threads wait: %s", error)
                 late = due
+            except asyncio.CancelledError:
+                self._due |= due  # what has been said of it is not said twice
+                raise
             if late:
                 self._due |= late
                 await asyncio.sleep(RETRY_S)

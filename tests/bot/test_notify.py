@@ -303,3 +303,25 @@ async def test_what_was_taken_on_when_redis_is_lost_is_said(
     assert len(board.replies) == 3
     assert await narrator.tell(ids) == set()
     assert len(board.replies) == 3
+
+
+async def test_a_stop_while_much_is_being_said_loses_nothing(
+    store: Store, live: Live, clock: MovingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.threads.BATCH_S", 0.05)
+    monkeypatch.setattr("bot.threads._BATCH", 2)
+    board = Board()
+    drawer = Drawer(store, live, board, clock=clock)
+    narrator = Narrator(store, live, drawer, clock=clock)
+    holds = await told(store, drawer, clock, 3)  # more than are said at once
+    gate = board.gate = asyncio.Event()
+    speaking = Tasks()
+    speaking.start("narrator", narrator.run())
+    for hold in holds:
+        narrator.soon(hold.id)
+    await wait_until(lambda: board.busy == 1, "the first is about to be said")
+    stopping = asyncio.create_task(speaking.aclose())
+    board.gate = None
+    gate.set()
+    await stopping
+    assert len(board.replies) == len(holds)
