@@ -81,6 +81,7 @@ class Notifier:
     async def _lead(self) -> None:
         """Work until the lease is lost. Jobs that are cut off in the middle are finished by whoever has it next."""
         tasks = Tasks()
+        self._drawer.pressure.begin()
         narrator = Narrator(self._store, self._live, self._drawer, clock=self._clock)
         worker = _Worker(self._store, self._drawer, narrator, group=self._lease, tasks=tasks)
         reconciler = Reconciler(self._store, self._live, self._drawer.channel, again=worker.again, clock=self._clock)

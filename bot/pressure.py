@@ -25,6 +25,11 @@ class Pressure:
         self._arrivals: defaultdict[str, deque[int]] = defaultdict(lambda: deque(maxlen=FAST_ARRIVALS))
         self._pressed: set[str] = set()
 
+    def begin(self) -> None:
+        """Forget what waited: from now on it is this process that posts, and another one may have served that."""
+        self._waiting.clear()
+        self._pressed.clear()
+
     def arrived(self, target: str) -> None:
         """A hold wants to be seen at ``target``."""
         self._arrivals[target].append(self._clock())

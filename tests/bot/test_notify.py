@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.drawer import Drawer
+from bot.drawer import SETTLED_AFTER_MS, Drawer
 from bot.notify import Notifier
 from bot.threads import Narrator
 from holdpoint.errors import ChannelUnavailable, StoreUnavailable
@@ -325,3 +325,29 @@ async def test_a_stop_while_much_is_being_said_loses_nothing(
     gate.set()
     await stopping
     assert len(board.replies) == len(holds)
+
+
+async def test_what_waited_when_the_lease_was_lost_holds_up_nothing_later(
+    store: Store, live: Live, start: Start, clock: MovingClock
+) -> None:
+    board = Board()
+    bot = await start(board)
+    await wait_until(lambda: bot.leading, "it leads")
+    board.fail["teams:rest"] = [ChannelUnavailable("limited", retry_after_seconds=60)]
+    hold = await held(store, ROBOT)
+    await wait_until(lambda: not board.fail["teams:rest"], "the card waits for the platform")
+    await store._client.command("SET", keys.lease("cards:teams"), "another bot", "PX", 60_000)
+    await wait_until(lambda: not bot.leading, "another one leads")
+    other = Drawer(store, live, board, clock=clock)
+    clock.forward(seconds=SETTLED_AFTER_MS / 1000)
+    await other.draw(hold.id)
+    await store.holds.cancel(hold, by="robot", reason="never mind")
+    await other.draw(hold.id)
+    for pending in (True, False):
+        done = await store.outbox.read("events", group="cards:teams", block_ms=1, count=1000, pending=pending)
+        await store.outbox.ack("events", group="cards:teams", events=done)
+    await store.leases.release("cards:teams", holder="another bot")
+    await wait_until(lambda: bot.leading, "it leads again")
+    (later,) = await told(store, other, clock, 1)
+    await wait_until(lambda: board.replies, "the thread says what became of a later one")
+    assert later.id
