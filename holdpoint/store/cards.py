@@ -86,6 +86,8 @@ class Cards:
     ) -> bool:
         """The copy stands at ``place`` and shows what it says. False, and nothing done, when it is another copy by now.
 
+        So it is when ``place`` has no message, and the copy was posted since it was read.
+
         ``seen`` is the intent of the place that it follows (None: the same one). ``taken``: the platform has just taken
         something at this target (True) or refused it (False, with ``place.refused``); None: nothing was sent.
         """

@@ -183,6 +183,23 @@ async def test_a_refusal_is_tried_again(store: Store, bot: Callable[[Board], Bot
     assert await store.cards.failing() == []
 
 
+async def test_a_refused_card_that_is_posted_while_places_are_compared_is_not_posted_again(
+    store: Store, bot: Callable[[Board], Bot]
+) -> None:
+    board = Board()
+    one = bot(board)
+    board.fail["teams:one"] = [ChannelRefused("not_in_channel")]
+    hold = await held(store)
+    await one.drawer.draw(hold.id)
+    read_before = (await store.cards.all(hold.id))["teams:one"]
+    await store.holds.decide(hold, make_decision(hold), state=State.PENDING, body=None)
+    await one.drawer.draw(hold.id)
+    assert board.texts("teams:one") == ["pending 1"]
+    await one.reconciler._retry(hold.id, "teams:one", read_before)
+    await one.drawer.draw(hold.id)
+    assert board.texts("teams:one") == ["pending 1"]
+
+
 async def test_a_platform_that_lists_nothing_loses_nothing(store: Store, bot: Callable[[Board], Bot]) -> None:
     board = Board()
     board.lists = False
