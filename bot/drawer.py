@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from bot.bundles import BundleDrawer
+from bot.conversation import open_questions
 from bot.copies import SETTLED_AFTER_MS, Copies, PostLimited, Sheet, Showing
 from bot.personal import Personal, redirected
 from bot.placing import Placing
@@ -106,12 +107,13 @@ class Drawer:
             await self.adopt(owner, posted)
 
     async def adopt(self, hold_id: str, posted: Posted) -> None:
-        """Take a copy that nobody knows (its place was lost) into the store, and bring the copies up to date."""
+        """Take a copy that nobody knows (its place was lost, or not noted yet) into the store, and bring the copies up to date."""
         if not is_bundle(hold_id) and not await self._knows(hold_id, posted):
             target = f"{self.kind}:{posted.channel}"
-            if target in await self._store.cards.all(hold_id):
-                target = f"{target}:{posted.message}"
-            place = CardPlace(intent="", intended_ms=self._clock(), channel=posted.channel, message=posted.message)
+            if (there := await self._store.cards.get(hold_id, target)) is not None and (there.message or there.bundle):
+                target, there = f"{target}:{posted.message}", None
+            known = there or CardPlace(intent="", intended_ms=self._clock())
+            place = replace(known, channel=posted.channel, message=posted.message, refused="")
             await self._store.cards.posted(hold_id, target, place=place)
             _log.warning("adopted a card that nobody knew", extra={"hold": hold_id, "target": target})
         await self._draw_owner(hold_id)
@@ -194,7 +196,7 @@ class Drawer:
         match await self._store.quiet.get(person):
             case Quiet.NONE:
                 return []
-            case Quiet.DECISIONS if hold.state is State.PENDING and not _has_open_question(hold):
+            case Quiet.DECISIONS if hold.state is State.PENDING and not open_questions(hold):
                 return []
             case _:
                 return [f"{self.kind}:dm:{person}"]
@@ -243,7 +245,3 @@ def channels_of(hold: Hold, snapshot: Snapshot, kind: str) -> list[str]:
     channels = [*snapshot.channels_for(hold.requester.groups)]
     channels += (channel for route in routes if route.group in joined for channel in route.channels)
     return [channel for channel in dict.fromkeys(channels) if channel.startswith(f"{kind}:")]
-
-
-def _has_open_question(hold: Hold) -> bool:
-    return any(question.answered_ms is None for question in hold.questions)

@@ -202,6 +202,24 @@ async def test_a_copy_that_nobody_knew_is_adopted(store: Store, drawer: Callable
     assert set(await store.cards.all(hold.id)) == {DM, "teams:one", "teams:two", "teams:teams:one"}
 
 
+async def test_a_card_that_is_clicked_before_its_place_is_noted_is_that_copy(
+    store: Store, drawer: Callable[[Board], Drawer]
+) -> None:
+    board = Board()
+    leader, other = drawer(board), drawer(board)
+    hold = await held(store, Requester("robot", frozenset()))
+    board.fail_after["teams:rest"] = [ChannelUnavailable("reset")]
+    with pytest.raises(ChannelUnavailable):
+        await leader.draw(hold.id)
+    (message,) = board.messages
+    await other.clicked(hold.id, Posted("rest", message), anyway=False)
+    await leader.draw(hold.id)
+    assert [(target, place.message) for target, place in (await store.cards.all(hold.id)).items()] == [
+        ("teams:rest", message)
+    ]
+    assert board.posts == ["teams:rest"]
+
+
 async def test_a_route_that_was_added_a_moment_ago_counts(store: Store, drawer: Callable[[Board], Drawer]) -> None:
     await store.config.add_route("contractors", "teams:new", by="lee@example.com")
     hold = await held(store)
