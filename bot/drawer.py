@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from bot.bundles import BundleDrawer
-from bot.conversation import open_questions
 from bot.copies import SETTLED_AFTER_MS, Copies, PostLimited, Sheet, Showing
 from bot.personal import Personal, redirected
 from bot.placing import Placing
@@ -196,7 +195,7 @@ class Drawer:
         match await self._store.quiet.get(person):
             case Quiet.NONE:
                 return []
-            case Quiet.DECISIONS if hold.state is State.PENDING and not open_questions(hold):
+            case Quiet.DECISIONS if hold.state is State.PENDING and all(q.answered_ms for q in hold.questions):
                 return []
             case _:
                 return [f"{self.kind}:dm:{person}"]
@@ -220,6 +219,9 @@ class Drawer:
                 raise
             shown = Showing.MOVED
         self.pressure.served(target, hold.id)
+        if (left := self._placing.left.get((hold.id, target))) is not None:
+            await self._bundles.show(left, may_post=may_post)
+            self._placing.left.pop((hold.id, target), None)
         if is_dm:
             await self._telling.note(hold, target, shown)
         if shown in (Showing.NOTHING, Showing.SENT, Showing.REFUSED):

@@ -35,6 +35,7 @@ class Placing:
         self._pressure = pressure
         self._clock = clock
         self._locks = Locks()
+        self.left: dict[tuple[str, str], str] = {}  # hold and target: the shared card that has to be drawn without it
 
     async def place(self, hold: Hold, target: str) -> None:
         """Give the hold a place at ``target``, where it has none: a pointer to a shared card, or an intent of its own."""
@@ -65,7 +66,8 @@ class Placing:
         except NotFound:
             return
         if bundle.kind is BundleKind.SAME:
-            async with self._locks.of(target):
+            async with self._locks.of(target), self._copies.alone(bundle_id, target):
+                self.left[hold.id, target] = bundle_id
                 await self._store.bundles.leave(bundle_id, target, hold=hold.id)
                 await self._copies.intend(hold.id, target)
 

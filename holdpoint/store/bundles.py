@@ -119,8 +119,12 @@ class Bundles:
         return raw.decode() if raw else None
 
     async def leave(self, bundle_id: str, target: str, *, hold: str) -> None:
-        """The hold is no longer what the card stands for: it has no place at ``target`` any more, and may get its own."""
-        await self._client.script(_PART, [keys.bundle(bundle_id), keys.cards(hold)], [target, hold, bundle_id])
+        """The hold is no longer what the card stands for: it has no place at ``target`` any more, and may get its own.
+
+        The last one takes the card's place with it.
+        """
+        places = [keys.cards(hold), keys.cards(bundle_id)]
+        await self._client.script(_PART, [keys.bundle(bundle_id), *places], [target, hold, bundle_id, TTL_MS])
 
     async def revs(self, holds: Sequence[str]) -> list[int]:
         """The ``rev`` of each of the holds, 0 for those that are gone: whether one has moved, without reading it."""

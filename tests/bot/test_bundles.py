@@ -194,6 +194,35 @@ async def test_a_hold_whose_text_was_edited_leaves_its_equals(store: Store, draw
     assert sorted(board.texts("teams:one")) == ["pending 1", f"same {second.id} pending 0"]
 
 
+@pytest.mark.parametrize("limit", [0, 1])
+async def test_the_card_that_an_edited_hold_has_left_shows_it_no_more_and_the_last_one_takes_it_along(
+    store: Store, drawer: Callable[[Board], Drawer], limit: int
+) -> None:
+    board = Board()
+    draw = drawer(board).draw
+    first, second = [await same(store, requirements=(Requirement("security", 2),)) for _ in range(2)]
+    for hold in (first, second):
+        await draw(hold.id)
+
+    async def edit(hold: Hold) -> None:
+        edit = Edit("messages/0/content", "fine")
+        decision = replace(make_decision(hold), edits=(edit,), before=(edit,), result_digest="f" * 64)
+        await store.holds.decide(hold, decision, state=State.PENDING, body=hold.query.body)
+
+    await edit(first)
+    board.fail["teams:one"] = limited(limit)
+    for _ in range(limit):
+        with pytest.raises(ChannelUnavailable):
+            await draw(first.id)
+    await draw(first.id)
+    assert sorted(board.texts("teams:one")) == ["pending 1", f"same {second.id} pending 0"]
+    await edit(second)
+    await draw(second.id)
+    assert board.texts("teams:one") == ["pending 1", "pending 1"]
+    places = [(await store.cards.all(hold.id))["teams:one"].message for hold in (first, second)]
+    assert sorted(places) == sorted(board.messages)
+
+
 async def test_a_full_card_is_followed_by_another(
     store: Store, drawer: Callable[[Board], Drawer], clock: MovingClock
 ) -> None:
