@@ -21,7 +21,7 @@ from bot.slack.dm import dm_blocks, dm_text
 from bot.slack.places import split
 from bot.slack.render import CARD_CHARACTERS, card_blocks, card_text
 from bot.slack.threads import Callers, reply_payload
-from holdpoint.errors import ChannelError, ChannelRefused
+from holdpoint.errors import ChannelError, ChannelRefused, ChannelUnavailable
 from holdpoint.live import Live
 from holdpoint.model import Hold
 from holdpoint.store.bundles import Bundle
@@ -31,6 +31,7 @@ _DM = f"{KIND}:dm:"
 _HISTORY_PAGE = 200
 _HISTORY_PAGES = 10
 _CLOCK_SKEW_S = 120  # between this machine and Slack's, when looking for a message by time
+_UNKNOWN_RETRY_S = 2.0  # when to ask again who somebody is
 _LOST_RETRY_S = 30.0  # how often a token that Slack does not accept is tried again
 _LOST = frozenset(
     {"token_revoked", "invalid_auth", "account_inactive", "token_expired", "not_authed", "org_login_required"}
@@ -114,7 +115,12 @@ class SlackChannel:
 
     async def reply(self, place: Posted, reply: Reply) -> None:
         """See `bot.platform.Channel.reply`. Who is called must hear of it soon; the rest can wait."""
-        mentions = await self._callers.mentions(reply.calls, place=split(place.channel)[0])
+        try:
+            mentions = await self._callers.mentions(reply.calls, place=split(place.channel)[0])
+        except ChannelUnavailable as error:
+            # Whom to call was not found out, so nothing was said: it may be said again.
+            seconds = error.retry_after_seconds or _UNKNOWN_RETRY_S
+            raise ChannelUnavailable(str(error), retry_after_seconds=seconds) from error
         if not reply.lines and not any(mentions.values()):
             return  # Slack knows nobody who could be called
         payload = reply_payload(reply, mentions)

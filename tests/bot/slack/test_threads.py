@@ -174,6 +174,17 @@ async def test_an_escalation_calls_who_joins_in_their_own_channel(world: World) 
     assert called(world.security) == []
 
 
+async def test_who_cannot_be_looked_up_at_the_moment_is_called_a_moment_later(world: World) -> None:
+    hold = await world.hold()
+    await world.card(hold)
+    await known(world, hold)
+    world.slack.fault("users.lookupByEmail", Fault("status", status=503), times=1)
+    await world.store.holds.escalate(hold)
+    card = await world.card(hold, world.leads)
+    await says(card, world, "You may decide on this, too")
+    assert called(world.leads) == [world.lee.id]
+
+
 async def test_an_escalation_waits_for_the_card_in_the_channel_of_who_joins(world: World) -> None:
     hold = await world.hold()
     await world.card(hold)
