@@ -128,8 +128,10 @@ class BundleDrawer:
         if before is None or len(before.at_ms) < BURST or before.ids.issuperset(hold.id for hold in holds):
             return
         has_changed = any(gist(hold) not in before.gists for hold in holds if hold.id in before.ids)
-        wait_ms = before.at_ms[0] + BURST_MS * self._pressure.pressed() - self._clock()
-        if wait_ms > 0 and not has_changed:
+        now_ms = self._clock()
+        wait_ms = before.at_ms[0] + BURST_MS * self._pressure.pressed() - now_ms
+        was_set_back = any(at_ms > now_ms for at_ms in before.at_ms)  # the clock
+        if wait_ms > 0 and not has_changed and not was_set_back:
             raise ChannelUnavailable("more holds are gathered for this card", retry_after_seconds=wait_ms / 1000)
 
     def _remember(self, bundle: Bundle, holds: list[Hold], *, sent: bool) -> None:

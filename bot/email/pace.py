@@ -32,6 +32,8 @@ class Pace:
         """
         now = self._clock()
         sent = self._sent_at.setdefault(address, deque())
+        while sent and sent[-1] > now:
+            sent.pop()  # still to come: the clock was set back
         while sent and sent[0] <= now - WINDOW_MS:
             sent.popleft()
         most = MOST - SPARED if can_wait else MOST

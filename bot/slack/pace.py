@@ -38,6 +38,7 @@ class Pace:
             ChannelUnavailable: not now; with the seconds to wait. Slack was not asked.
         """
         gate, now = _gate(method, channel), self._clock()
+        self._forget_ahead(gate, now)
         wait_ms = self._closed_until.get(gate, 0) - now
         if can_wait and method == POST:
             wait_ms = max(wait_ms, self._posted_at.get(gate, 0) + PACE_MS - now)
@@ -77,6 +78,15 @@ class Pace:
         """Whether Slack has complained about posts to this channel within the last minute."""
         limited = self._limited_at.get(_gate(POST, channel))
         return limited is not None and self._clock() - limited <= PACED_FOR_MS
+
+    def _forget_ahead(self, gate: str, now: int) -> None:
+        """Forget what is still to come: the clock was set back."""
+        if self._limited_at.get(gate, now) > now:
+            del self._limited_at[gate], self._closed_until[gate]
+        if self._posted_at.get(gate, now) > now:
+            del self._posted_at[gate]
+        while self._updates and self._updates[-1] > now:
+            self._updates.pop()
 
     def _update_in(self, now: int, *, can_wait: bool) -> int:
         """In how many milliseconds an update may be tried. Others hold the pace only while Slack asks for it."""

@@ -379,6 +379,20 @@ async def test_what_only_lists_more_is_drawn_seldom_and_a_decision_at_once(
     assert late.id in board.texts("teams:one")[0]
 
 
+async def test_a_clock_that_is_set_back_keeps_no_hold_from_its_card(
+    store: Store, drawer: Callable[[Board], Drawer], clock: MovingClock
+) -> None:
+    board = Board()
+    board.most_listed = 100
+    drawing = drawer(board)
+    for _ in range(BURST + 1):
+        await drawing.draw((await same(store)).id)
+    clock.forward(seconds=-3_600)
+    late = await same(store)
+    await drawing.draw(late.id)
+    assert late.id in board.texts("teams:one")[0]
+
+
 async def test_many_holds_on_one_card_make_few_updates(store: Store, drawer: Callable[[Board], Drawer]) -> None:
     board = Board()
     board.most_listed = 100

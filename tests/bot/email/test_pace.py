@@ -41,6 +41,15 @@ def test_thirty_in_ten_minutes_and_updates_leave_a_third(clock: MovingClock) -> 
     kept.take(WHO, can_wait=False)
 
 
+def test_a_clock_that_is_set_back_stops_nobody(clock: MovingClock) -> None:
+    kept = Pace(clock)
+    for _ in range(MOST):
+        kept.take(WHO, can_wait=False)
+        clock.forward(seconds=GAP_MS / 1000)
+    clock.forward(seconds=-86_400)
+    kept.take(WHO, can_wait=True)
+
+
 def test_what_was_not_sent_is_given_back(clock: MovingClock) -> None:
     kept = Pace(clock)
     kept.give_back(WHO, kept.take(WHO, can_wait=False))

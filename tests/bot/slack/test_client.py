@@ -191,3 +191,18 @@ async def test_a_reply_waits_its_second_and_a_card_does_not(client: SlackClient,
     await post(client)
     clock.forward(seconds=1)
     await client.call("chat.postMessage", can_wait=True, channel="C0ONE", text="x")
+
+
+async def test_a_clock_that_is_set_back_stops_nobody(slack: FakeSlack, client: SlackClient, clock: MovingClock) -> None:
+    ts = await post(client)
+    for _ in range(UPDATES - SPARED):
+        await update(client, ts, can_wait=True)
+    slack.fault("chat.update", Fault("limited", retry_after=30), times=1)
+    slack.fault("chat.postMessage", Fault("limited", retry_after=30), times=1)
+    for limited in (update(client, ts), post(client)):
+        with pytest.raises(ChannelUnavailable):
+            await limited
+    clock.forward(seconds=-86_400)
+    await update(client, ts, can_wait=True)
+    await client.call("chat.postMessage", can_wait=True, channel="C0ONE", text="x")
+    await post(client)
