@@ -17,7 +17,7 @@ import hashlib
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -36,6 +36,8 @@ from holdpoint.tasks import finished
 SETTLED_AFTER_MS = 15_000  # longer than a post of a bot that is alive can take
 STOP_S = 3.0  # how long a message that is on its way holds up a bot that is told to stop
 _MOST_REMEMBERED = 20_000  # rows of bundles whose showing was recorded
+
+_Row = tuple[str, str, str]  # bundle, hold, hash of what is shown of it
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +96,7 @@ class Copies:
         self._clock = clock
         self._locks = Locks()
         self._mine: dict[str, _Sent | Posted] = {}  # intents of this process whose copy is not noted yet
-        self._recorded: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._recorded: OrderedDict[_Row, None] = OrderedDict()
         self._lost: set[str] = set()  # installations that the platform does not accept any more
 
     def alone(self, owner: str, target: str) -> AbstractAsyncContextManager[None]:
@@ -171,7 +173,8 @@ class Copies:
         if sent:
             self._lost.discard(installation(target))
         if sent and (records := self._records(sheet, target, rendering)):
-            await self._store.outbox.append(records)
+            await self._store.outbox.append([*records.values()])
+            self._remember(records if rendering.rows else ())
         shown = replace(put, shown=rendering.digest, shown_rev=sheet.rev, gist=sheet.gist, refused="")
         taken = True if sent else None
         noted = shown == put or await self._store.cards.posted(sheet.id, target, place=shown, taken=taken)
@@ -240,21 +243,20 @@ class Copies:
         self._lost.add(lost)
         await self._store.cards.failed(lost, str(error))
 
-    def _records(self, sheet: Sheet, target: str, rendering: Rendering) -> Sequence[Entry]:
+    def _records(self, sheet: Sheet, target: str, rendering: Rendering) -> Mapping[_Row, Entry]:
         """What the record says of a card: of a bundle's, only the rows that this process has not recorded yet."""
-        entries: list[Entry] = []
+        entries: dict[_Row, Entry] = {}
         for hold in sheet.holds:
             view = rendering.rows.get(hold.id, "") if rendering.rows else rendering.shown
-            if rendering.rows:
-                key = (sheet.id, hold.id, hashlib.sha256(view.encode("utf-8", "surrogatepass")).hexdigest())
-                if key in self._recorded:
-                    continue
-                self._recorded[key] = None
-            entries.append(
-                card_shown(
+            row = (sheet.id, hold.id, hashlib.sha256(view.encode("utf-8", "surrogatepass")).hexdigest())
+            if not rendering.rows or row not in self._recorded:
+                entries[row] = card_shown(
                     hold=hold.id, rev=hold.rev, target=target, digest=hold.digest, view=view, at_ms=self._clock()
                 )
-            )
+        return entries
+
+    def _remember(self, rows: Iterable[_Row]) -> None:
+        """These are recorded."""
+        self._recorded.update(dict.fromkeys(rows))
         while len(self._recorded) > _MOST_REMEMBERED:
             self._recorded.popitem(last=False)
-        return entries

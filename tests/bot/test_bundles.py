@@ -13,14 +13,15 @@ import pytest
 from bot.bundles import BURST, BURST_MS
 from bot.drawer import Drawer
 from bot.pressure import FAST_MS, MOST_WAITING
-from holdpoint.errors import ChannelUnavailable, NotFound
+from holdpoint.errors import ChannelUnavailable, NotFound, StoreUnavailable
 from holdpoint.live import Live
-from holdpoint.model import DecisionKind, Edit, Hold, Question, Requester, Requirement, State
+from holdpoint.model import DecisionKind, Edit, EventKind, Hold, Question, Requester, Requirement, State
 from holdpoint.store import Store
 from holdpoint.store.bundles import BundleKind, Covered
 from tests.bot.board import Board
 from tests.conftest import MovingClock
 from tests.support.builders import make_decision, make_draft, make_evaluation
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
 POLICY = """
@@ -377,6 +378,34 @@ async def test_what_only_lists_more_is_drawn_seldom_and_a_decision_at_once(
     await drawing.draw(first.id)
     assert board.texts("teams:one")[0].startswith(f"same {first.id} approved 1")
     assert late.id in board.texts("teams:one")[0]
+
+
+@pytest.mark.promise(4)
+async def test_what_a_shared_card_shows_is_recorded_though_redis_was_lost_when_it_was_sent(
+    redis_server: RedisServer, clock: MovingClock
+) -> None:
+    store = await Store.open(redis_server.url, clock=clock)
+    await store.config.push_policy(POLICY, expect=0, by="test")
+    board = Board()
+    drawing = Drawer(store, Live(store, clock=clock), board, clock=clock)
+    holds = [await same(store) for _ in range(2)]
+    await drawing.draw(holds[0].id)
+    board.gate_after = asyncio.Event()
+    drawn = asyncio.create_task(drawing.draw(holds[1].id))
+    await wait_until(lambda: board.updates, "both are on the card")
+    redis_server.kill()
+    board.gate_after.set()
+    with pytest.raises(StoreUnavailable):
+        await drawn
+    redis_server.start()
+    await drawing.draw(holds[1].id)
+    events = await store.outbox.read("events", group="test", block_ms=1, count=100)
+    events = events or await store.outbox.read("events", group="test", block_ms=1, count=100)
+    shown = {
+        event.subject for event in events if event.kind is EventKind.CARD_SHOWN and event.data["view"] == "pending 0"
+    }
+    assert holds[1].id in shown
+    await store.aclose()
 
 
 async def test_a_clock_that_is_set_back_keeps_no_hold_from_its_card(
