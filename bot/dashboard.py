@@ -108,8 +108,9 @@ class Dashboards:
     async def _waiting(self, since_ms: int) -> Iterable[Hold]:
         """The pending holds, as they were at some moment after ``since_ms``."""
         async with self._reading:
-            if self._read_ms is None or self._read_ms <= since_ms:
-                now_ms = self._clock()
+            now_ms = self._clock()
+            # Read later than now: the clock was set back, so that nobody knows whether it is new enough.
+            if self._read_ms is None or not since_ms < self._read_ms <= now_ms:
                 revs = await self._store.holds.revs(State.PENDING, limit=_MOST_PENDING)
                 known = {hold_id: hold for hold_id, hold in self._pending.items() if revs.get(hold_id) == hold.rev}
                 new = [hold_id for hold_id in revs if hold_id not in known]

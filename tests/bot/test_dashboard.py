@@ -13,6 +13,7 @@ from holdpoint.errors import LedgerError
 from holdpoint.live import Live
 from holdpoint.model import Hold, Requirement, Reviewer, Risk, Role, State
 from holdpoint.store import Store
+from tests.conftest import MovingClock
 from tests.support.builders import make_decision, make_draft, make_evaluation
 
 SAM = Reviewer("sam@example.com", frozenset({"security"}), frozenset(), "slack")
@@ -90,6 +91,21 @@ async def test_as_fresh_as_asked_for_and_no_fresher(store: Store, dashboards: Da
     await store.holds.escalate(seen)
     page = await dashboards.of(SAM, since_ms=FOREVER)
     assert "platform-leads" in page.queue[0].state_sentence  # a hold that changed is read again
+
+
+async def test_a_clock_that_is_set_back_hides_nothing_new(redis_url: str, clock: MovingClock) -> None:
+    store = await Store.open(redis_url, clock=clock)
+    live = Live(store, clock=clock)
+
+    async def unknown(_days: int) -> int | None:
+        return None
+
+    pages = Dashboards(store, live, clock=clock, link_base="https://x.test", characters=100, median_of=unknown)
+    assert (await pages.of(SAM, since_ms=clock())).queued == 0
+    clock.forward(seconds=-60)
+    await hold(store, requirements=(Requirement("security", 2),))
+    assert (await pages.of(SAM, since_ms=clock())).queued == 1
+    await store.aclose()
 
 
 async def test_a_ledger_that_is_away_hides_the_median_only(store: Store, dashboards: Dashboards) -> None:
