@@ -119,18 +119,20 @@ class Desk:
         )  # fmt: skip
         return draw() if len(hold.query.body) < LARGE_BYTES else await asyncio.to_thread(draw)
 
-    def bring_up_to_date(self, owner: str, place: Posted | None, *, anyway: bool) -> None:
+    def bring_up_to_date(self, owner: str, place: Posted | None, *, anyway: bool, is_card: bool = True) -> None:
         """Take the clicked copy of ``owner`` (a hold, or a bundle of them) into the store if nobody knew it.
 
         ``anyway``: draw it again even when it was known, and is believed to be true. Without a ``place`` nothing was clicked.
+        ``is_card`` is False for the requester's message: one that nobody knows is left to who looks for it.
         """
         if place is not None:
-            self.tasks.start(f"{self.name} redraw", self._redraw(owner, place, anyway=anyway))
+            self.tasks.start(f"{self.name} redraw", self._redraw(owner, place, anyway=anyway, is_card=is_card))
 
-    async def _redraw(self, owner: str, place: Posted, *, anyway: bool) -> None:
+    async def _redraw(self, owner: str, place: Posted, *, anyway: bool, is_card: bool) -> None:
         try:
             known = (await self.store.cards.all(owner)).values()
-            if anyway or not any((p.channel, p.message) == (place.channel, place.message) for p in known):
+            is_known = any((p.channel, p.message) == (place.channel, place.message) for p in known)
+            if anyway if is_known else is_card:
                 await self.drawer.clicked(owner, place, anyway=anyway)
         except (ChannelError, StoreUnavailable, NotFound) as error:
             _log.warning("could not redraw: %s", error, extra={"hold": owner})

@@ -11,7 +11,7 @@ from bot import desk
 from bot.accounts import UnknownPerson
 from bot.desk import GONE, Shown, Trouble, sentence
 from bot.platform import Posted
-from bot.slack import KIND
+from bot.slack import ANSWER, CANCEL, JUSTIFY, KIND
 from bot.slack.channel import INERT
 from bot.slack.client import SlackClient
 from bot.slack.directory import People
@@ -29,6 +29,7 @@ ACT_WITHIN_S = 2.5  # of the three seconds after which Slack shows an error
 SLACK_AWAY = "Not recorded: Slack does not answer Holdpoint's questions about you. Try again."
 
 HOME_CHARACTERS = 400  # of a request's texts in App Home
+_REQUESTERS = frozenset({ANSWER, CANCEL, JUSTIFY})  # buttons of the requester's message
 
 Ack = Callable[..., Awaitable[Any]]
 Body = Mapping[str, Any]
@@ -95,7 +96,8 @@ class Desk(desk.Desk):
 
     def redraw_soon(self, owner: str, body: Body, *, anyway: bool) -> None:
         """Bring the copy that was clicked up to date (see `bot.desk.Desk.bring_up_to_date`)."""
-        self.bring_up_to_date(owner, posted_at(body), anyway=anyway)
+        is_card = not any(action.get("action_id") in _REQUESTERS for action in body.get("actions") or ())
+        self.bring_up_to_date(owner, posted_at(body), anyway=anyway, is_card=is_card)
 
 
 Act = Callable[[Desk, Ack, Body], Awaitable[None]]

@@ -232,6 +232,22 @@ async def test_a_copy_that_nobody_knows_is_adopted_when_it_is_clicked(http: Worl
     assert card.ts in {place.message for place in (await http.store.cards.all(hold.id)).values()}
 
 
+async def test_the_requesters_message_is_taken_for_no_card_when_it_is_clicked_before_its_place_is_noted(
+    http: World,
+) -> None:
+    hold = await http.hold()
+    message = await http.dm(hold)
+    await wait_until(lambda: _all_known(http, hold.id), "all copies are noted")
+    places = await http.store.cards.all(hold.id)
+    target = "slack:dm:dana@example.com"
+    await http.store.cards.forget(hold.id, target)
+    await http.store.cards.intend(hold.id, target, intent=places[target].intent)
+    await http.slack.click(http.dana, message, names.CANCEL)
+    await http.shows(message, "Cancelled")
+    await wait_until(lambda: _all_known(http, hold.id), "all copies are noted")
+    assert set(await http.store.cards.all(hold.id)) == set(places)
+
+
 async def test_what_a_card_showed_is_recorded(http: World) -> None:
     hold = await http.hold()
     await http.card(hold)
