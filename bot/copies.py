@@ -107,6 +107,10 @@ class Copies:
         """Whether it is certain that nothing was posted for this place."""
         return not place.message and (bool(place.refused) or self._mine.get(place.intent) is _Sent.NO)
 
+    def others_post(self) -> None:
+        """Another bot posts at the moment: nothing is certain any more of what this one could not post."""
+        self._mine = {intent: sent for intent, sent in self._mine.items() if sent is not _Sent.NO}
+
     async def intend(self, owner: str, target: str) -> CardPlace:
         """Say that a copy is about to be posted; another bot may have said so a moment before."""
         place = CardPlace(intent=secrets.token_hex(8), intended_ms=self._clock())

@@ -68,9 +68,9 @@ class Drawer:
         self._prepare = prepare
         self._personal = personal
         self._telling = Telling(store, channel.kind, instead_of=instead_of)
-        self._copies = Copies(store, channel, clock=clock)
-        self._placing = Placing(store, channel, self._copies, self.pressure, clock=clock)
-        self._bundles = BundleDrawer(store, channel, self._copies, self.pressure, clock=clock)
+        self.copies = Copies(store, channel, clock=clock)
+        self._placing = Placing(store, channel, self.copies, self.pressure, clock=clock)
+        self._bundles = BundleDrawer(store, channel, self.copies, self.pressure, clock=clock)
 
     async def draw(self, hold_id: str, *, may_post: bool = True) -> None:
         """Make every copy show the hold as it is now. Only one drawer at a time may post new copies (see `Notifier`).
@@ -237,7 +237,7 @@ class Drawer:
                 return self.channel.render(hold, target)
             return await asyncio.to_thread(self.channel.render, hold, target)
 
-        return await self._copies.show(Sheet(hold.id, hold.rev, (hold,), render), target, new=new, again=again)
+        return await self.copies.show(Sheet(hold.id, hold.rev, (hold,), render), target, new=new, again=again)
 
 
 def channels_of(hold: Hold, snapshot: Snapshot, kind: str) -> list[str]:

@@ -74,9 +74,12 @@ class Notifier:
 
     async def _renew(self) -> bool:
         try:
-            return await self._store.leases.hold(self._lease, holder=self._holder, ttl_ms=LEASE_MS)
+            is_ours = await self._store.leases.hold(self._lease, holder=self._holder, ttl_ms=LEASE_MS)
         except StoreUnavailable:
             return False
+        if not is_ours:
+            self._drawer.copies.others_post()
+        return is_ours
 
     async def _lead(self) -> None:
         """Work until the lease is lost. Jobs that are cut off in the middle are finished by whoever has it next."""

@@ -327,6 +327,26 @@ async def test_a_stop_while_much_is_being_said_loses_nothing(
     assert len(board.replies) == len(holds)
 
 
+async def test_what_another_bot_has_posted_meanwhile_is_found(
+    store: Store, live: Live, start: Start, clock: MovingClock
+) -> None:
+    board = Board()
+    bot = await start(board)
+    await wait_until(lambda: bot.leading, "it leads")
+    board.fail["teams:rest"] = [ChannelUnavailable("limited", retry_after_seconds=60)]
+    hold = await held(store, ROBOT)
+    await wait_until(lambda: not board.fail["teams:rest"], "the card waits for the platform")
+    await store._client.command("SET", keys.lease("cards:teams"), "another bot", "PX", 60_000)
+    await wait_until(lambda: not bot.leading, "another one leads")
+    clock.forward(seconds=SETTLED_AFTER_MS / 1000)
+    board.fail_after["teams:rest"] = [ChannelUnavailable("reset")]
+    with pytest.raises(ChannelUnavailable):  # and dies before it has noted where the card stands
+        await Drawer(store, live, board, clock=clock).draw(hold.id)
+    await store.leases.release("cards:teams", holder="another bot")
+    await acknowledged(store)
+    assert board.texts("teams:rest") == ["pending 0"]
+
+
 async def test_what_waited_when_the_lease_was_lost_holds_up_nothing_later(
     store: Store, live: Live, start: Start, clock: MovingClock
 ) -> None:
