@@ -5,8 +5,9 @@
     begin(answer) ─▶ take(piece) ─▶ take(piece) ─▶ … ─▶ done: outcome() is recorded ─▶ last
 
 Both ways of forwarding drive it: callbacks for a clean request (`gateway.lane`), a coroutine for any other
-(`gateway.forward`). Streams of events pass at once, but for what clients take for the end; any other answer is held back
-up to a bound, because half of it is of no use, and whole it can still become a clean error.
+(`gateway.forward`). Of a stream every event passes as soon as it is whole, so that an error can follow it wherever the
+model breaks off; but for the one that clients take for the end. Any other answer is held back up to a bound, because half
+of it is of no use, and whole it can still become a clean error.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 from gateway import headers
 from gateway.exchange import Exchange
+from gateway.protocols.events import EVENT_ENDS, size_of_whole_events
 from gateway.transport import Answer, UpstreamBroken
 from holdpoint.model import Outcome
 from holdpoint.store import StoredResponse
@@ -40,8 +42,8 @@ class Transfer:
     """``started`` is the loop's time; ``keep_bytes`` of the answer are kept for its record."""
 
     __slots__ = (
-        "_beyond", "_content_type", "_headers", "_is_events", "_keep_bytes", "_kept", "_size", "_status", "_waiting",
-        "begun", "done", "exchange", "gone", "job", "last", "started",
+        "_beyond", "_content_type", "_ending", "_headers", "_is_events", "_keep_bytes", "_kept", "_size", "_status",
+        "_waiting", "begun", "done", "exchange", "gone", "job", "last", "started",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, job: Job, *, keep_bytes: int, started: float) -> None:
@@ -56,6 +58,7 @@ class Transfer:
         self._kept: list[bytes] = []
         self._beyond: hashlib._Hash | None = None  # the digest so far of what is too large to be kept whole
         self._waiting: list[bytes] = []
+        self._ending = False  # what waits has the end of a stream, as clients see it
         self._size = 0
         self._status = 0
         self._headers: list[tuple[str, str]] = []
@@ -89,15 +92,19 @@ class Transfer:
         exchange, waiting = self.exchange, self._waiting
         if exchange.events and not self._is_events:
             return self._translated(piece, ended=ended)
-        if not ended and not waiting and self._is_events and not exchange.protocol.is_last_piece(piece):
+        is_open = self._is_events and not ended and not self._ending
+        if is_open and not waiting and piece.endswith(EVENT_ENDS) and not exchange.protocol.is_last_piece(piece):
             return piece
         waiting.append(piece)
+        if is_open:
+            return self._whole_events()
         if ended:
             self.done = True
             self.last = piece if len(waiting) == 1 else b"".join(waiting)
         elif sum(map(len, waiting)) > _HELD_BACK:
             ready = b"".join(waiting)
             waiting.clear()
+            self._ending = False
             return ready
         return b""
 
@@ -127,6 +134,18 @@ class Transfer:
         )
         whole = not error and self._size <= self._keep_bytes and self.job.held
         return outcome, StoredResponse(self._status, tuple(self._headers), raw) if whole else None
+
+    def _whole_events(self) -> bytes:
+        """Those that wait, unless one of them is the end. What has not come to its end waits on, up to a bound."""
+        data = b"".join(self._waiting)
+        size = size_of_whole_events(data)
+        if len(data) - size > _HELD_BACK:
+            size = len(data)
+        self._ending = self.exchange.protocol.is_last_piece(data[:size])
+        if self._ending:
+            size = 0
+        self._waiting = [data[size:]] if size < len(data) else []
+        return data[:size]
 
     def _go_beyond(self, piece: bytes) -> None:
         """Count in what is not kept any more."""

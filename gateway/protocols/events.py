@@ -18,6 +18,9 @@ import orjson
 
 T = TypeVar("T")
 
+EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
+"""A blank line, by the three line breaks that there are."""
+
 Said = tuple[str, T | None]
 """The text that an event adds, and whatever else it says."""
 
@@ -37,6 +40,11 @@ class _Alike(NamedTuple):
 
 
 _UNLIKE = _Alike(b"", b"", "")
+
+
+def size_of_whole_events(data: bytes) -> int:
+    """How many bytes of ``data`` are events that have come to their end."""
+    return max((at + len(end) for end in EVENT_ENDS if (at := data.rfind(end)) >= 0), default=0)
 
 
 def read_events(raw: bytes, read: Callable[[bytes], Said[T]]) -> Iterator[Said[T]]:

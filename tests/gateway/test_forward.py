@@ -7,13 +7,18 @@ import hashlib
 import io
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 import openai
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gateway.exchange import Exchange
 from gateway.forward import _InterruptedByLeaving
-from gateway.transport import ClientGone, Request
+from gateway.transfer import Finish, Job, Transfer
+from gateway.transport import Answer, ClientGone, Reply, Request
 from holdpoint.model import State
 from tests.gateway.model import STREAM_HEAD, Behave, Model, Received, chunk, http, piece, says, silent
 from tests.gateway.raw import post, raw_client
@@ -242,6 +247,45 @@ async def test_the_sdk_sees_a_broken_stream(world: World, model: Model) -> None:
             async for _ in stream:
                 pass
     assert len(model.received) == 1
+
+
+@pytest.mark.parametrize("cut", [b"data", b'"content": "', b"\xc3", b"}]}", b"\n"])
+async def test_the_sdk_sees_why_a_stream_breaks_in_the_middle_of_an_event(
+    cut: bytes, world: World, model: Model
+) -> None:
+    event = chunk("two").replace(b"two", "\u00fc".encode())
+    model.behave = says(
+        STREAM_HEAD + piece(chunk("one")) + piece(event[: event.index(cut) + len(cut)]), then_close=True
+    )
+    async with openai.AsyncOpenAI(base_url=world.base, api_key=world.key) as client:
+        messages: Any = [{"role": "user", "content": CLEAN}]
+        stream = await client.chat.completions.create(model="demo", messages=messages, stream=True)
+        assert (await anext(stream)).choices[0].delta.content == "one"
+        with pytest.raises(openai.APIError) as error:
+            await anext(stream)
+    assert error.value.code == "unavailable"
+
+
+ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+EVENTS = [chunk("two").replace(b"two", "\u00fc".encode()), b": a\r\n\r\n", b"event: b\rdata: 1\r\r", chunk("[DONE]")]
+
+
+@given(cuts=st.sets(st.integers(1, len(b"".join(EVENTS)) + 13)))
+def test_events_go_on_when_they_are_whole_and_the_last_one_at_the_end(cuts: set[int]) -> None:
+    end = b"data: [DONE]\n\n"
+    raw = b"".join(EVENTS) + end
+    exchange = Exchange(cast("Request", None), cast("Reply", None), "r1")
+    transfer = Transfer(exchange, Job("", b"", cast("Finish", None), held=False), keep_bytes=1_000, started=0)
+    transfer.begin(cast("Answer", SimpleNamespace(status=200, headers=[("content-type", "text/event-stream")])))
+    gone, at = b"", 0
+    for cut in sorted(cuts):
+        gone += transfer.take(raw[at:cut], ended=False)
+        at = cut
+        assert gone == raw[: max((raw.rfind(each, 0, at) + len(each) for each in ENDS if each in raw[:at]), default=0)]
+    gone += transfer.take(raw[at:], ended=False)
+    assert end not in gone
+    assert transfer.take(b"", ended=True) == b""
+    assert gone + transfer.last == raw
 
 
 @pytest.mark.parametrize("moment", ["before the head", "in the stream"])

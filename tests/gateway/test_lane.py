@@ -349,6 +349,34 @@ async def test_redis_lost_between_record_and_outcome(
     assert completed.data["outcome"]["text"] == "fine"
 
 
+@pytest.mark.promise(4)
+@pytest.mark.parametrize("end", [b"data: [DO|NE]\n\n", b"event: response.comp|leted\ndata: {}\n\n"])
+async def test_the_end_of_a_stream_waits_for_its_record_wherever_it_is_cut(
+    end: bytes, lost: World, redis_server: RedisServer, model: Model
+) -> None:
+    gate = asyncio.Event()
+
+    async def behave(received: Received) -> None:
+        begins, _, ends = end.partition(b"|")
+        received.writer.write(STREAM_HEAD + piece(chunk("fine")))
+        await gate.wait()
+        received.writer.write(piece(begins))
+        await _loop_has_turned(lost)
+        redis_server.kill()
+        received.writer.write(piece(ends))
+        await _loop_has_turned(lost)
+        received.writer.write(b"0\r\n\r\n")
+
+    model.behave = behave
+    async with raw_client(lost.port) as client:
+        await client.send(post(CHAT, lost.key, asking(stream=True)))
+        await client.reader.readuntil(b"fine")
+        gate.set()
+        rest = await client.rest()
+    assert end.partition(b"|")[2] not in rest
+    assert b'"code":"unavailable"' in rest
+
+
 @pytest.mark.promise(1)
 async def test_what_nobody_foresaw_is_a_refusal(warm: World, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
