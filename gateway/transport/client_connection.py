@@ -144,9 +144,12 @@ class ClientConnection(asyncio.Protocol):
             self._finish(request, reply)
 
     def close(self) -> None:
-        """Once what was written is sent."""
-        if self.transport is not None:
-            self.transport.close()
+        """Once what was written is sent; who does not read it in time is dropped."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._lingering = self._loop.call_later(self._server.write_timeout_s, self._reset)
 
     def break_off(self, reply: HttpReply) -> None:
         """Without the end of ``reply``, so that nobody takes it for whole."""
@@ -157,13 +160,10 @@ class ClientConnection(asyncio.Protocol):
 
     def drop(self, reply: HttpReply | None) -> None:
         """At once, whatever of ``reply`` is not sent yet, and so that nobody takes that for its end."""
-        if self.transport is None:
-            return
-        own = self.transport.get_extra_info("socket")
-        if reply is not None and reply.open_ended and own is not None and own.family != socket.AF_UNIX:
-            with suppress(OSError):  # a Unix socket has no other end than this
-                own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self.transport.abort()
+        if reply is not None and reply.open_ended:
+            self._reset()
+        elif self.transport is not None:
+            self.transport.abort()
 
     def cut(self) -> None:
         """At once, and whoever works on an answer is interrupted."""
@@ -226,6 +226,16 @@ class ClientConnection(asyncio.Protocol):
         if self.transport is not None and self.transport.can_write_eof():
             self.transport.write_eof()
         self.go_on()
+
+    def _reset(self) -> None:
+        """At once, with an end that nobody takes for that of an answer."""
+        if self.transport is None:
+            return
+        own = self.transport.get_extra_info("socket")
+        if own is not None and own.family != socket.AF_UNIX:
+            with suppress(OSError):  # a Unix socket has no other end than this
+                own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.transport.abort()
 
     def _say(self, status: int, words: bytes) -> None:
         """A last answer that no route gave."""

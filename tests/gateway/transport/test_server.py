@@ -183,6 +183,35 @@ async def test_a_client_that_does_not_read_is_dropped() -> None:
             await dropped.wait()
 
 
+@pytest.mark.parametrize("how", ["ended", "broken off", "kept"])
+async def test_a_client_that_leaves_the_rest_unread_is_dropped(how: str) -> None:
+    """The rest is less than what an answer waits for."""
+
+    begun = asyncio.Event()
+
+    async def stuff(_request: Request, reply: Reply) -> None:
+        begun.set()
+        reply.start(200, [])
+        (connection,) = server._connections
+        while connection.transport is not None and not connection.transport.get_write_buffer_size():
+            await reply.write(b"x" * 8_192)
+            await asyncio.sleep(0)
+        if how != "broken off":
+            await reply.end()
+
+    server = await HttpServer.open("127.0.0.1", 0, stuff, write_timeout_s=0.3, idle_s=0.3)
+    await server.start_accepting()
+    try:
+        async with raw_client(server.port) as client:
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await client.send(get("/", *(["Connection: close"] if how == "ended" else [])))
+            await begun.wait()
+            await wait_until(lambda: not server._connections, "it was dropped")
+            client.vanish()
+    finally:
+        await server.aclose(0)
+
+
 @pytest.mark.parametrize(
     "sent", [b"", b"GET /", b"GET / HTTP/1.1\r\nHost: x\r\nX-A:"], ids=["nothing", "half a line", "half a head"]
 )
