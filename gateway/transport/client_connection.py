@@ -93,7 +93,7 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._lingering is not None:
             return
-        if self._current is None or self._reader.reading is not None:
+        if self._current is None or self._reader.reading is self._current:
             self._reader.read(data)
             self._next()
             return
@@ -215,7 +215,8 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._server.waits(self)
             self.go_on()
-            if self._ahead and not self._reader.arrived:
+            # What is ahead belongs to the next one, when that has not begun or is not all there; else to one behind it.
+            if self._ahead and self._reader.arrived[:1] in ([], [self._reader.reading]):
                 ahead, self._ahead = bytes(self._ahead), bytearray()
                 self._reader.read(ahead)
             self._next()

@@ -78,6 +78,33 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
             assert json.loads(await client.reader.readexactly(int(headers["content-length"])))[1] == number
 
 
+async def test_what_comes_behind_a_request_in_work_waits_unparsed_also_when_a_body_is_cut() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: Request, reply: Reply) -> None:
+        begun.set()
+        await go_on.wait()
+        await echo(request, reply)
+
+    server = await HttpServer.open("127.0.0.1", 0, slow, write_timeout_s=0.3)
+    await server.start_accepting()
+    begins = b"POST /%d HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nh"
+    async with raw_client(server.port) as client:
+        await client.send(get("/0") + begins % 1)
+        await begun.wait()
+        (connection,) = server._connections
+        await client.send(b"i" + b"".join(get(f"/{number}") for number in range(2, 100)) + begins % 100)
+        await wait_until(lambda: len(connection._reader.arrived) + len(connection._ahead) > 90, "the others came")
+        assert len(connection._reader.arrived) <= 1
+        await client.send(b"i" + get("/101"))
+        go_on.set()
+        for number in range(102):
+            _, headers = await client.head()
+            _, path, _, _, body = json.loads(await client.reader.readexactly(int(headers["content-length"])))
+            assert (path, body) == (f"/{number}", "hi" if number in (1, 100) else "")
+    await server.aclose(0)
+
+
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
