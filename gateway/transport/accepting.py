@@ -24,7 +24,6 @@ from holdpoint.addresses import UNIX, TrustedProxies
 from holdpoint.tasks import Tasks
 
 _GREETING_S = 10.0  # for the preamble, and again for the handshake
-_GOODBYE_S = 2.0  # for the end of TLS, which a client that is gone never sends
 _UNSENT = 64 * 1024  # bytes of an answer that wait for the client
 _AT_ONCE = 256  # connections that are taken in one turn of the loop
 _PAUSE_S = 0.5
@@ -47,12 +46,15 @@ class Acceptor:
         tls: Callable[[], ssl.SSLContext] | None,
         preambles_from: TrustedProxies | None,
         most_greetings: int,
+        goodbye_s: float,
     ) -> None:
+        """``goodbye_s``: for the end of TLS, and all that is sent before it."""
         self._sockets = sockets
         self._connected = connected
         self._tls = tls
         self._preambles_from = preambles_from
         self._most_greetings = most_greetings
+        self._goodbye_s = goodbye_s
         self._loop = asyncio.get_running_loop()
         self._greetings = Tasks()
         self._stopped = False
@@ -119,7 +121,7 @@ class Acceptor:
                     client,
                     ssl=self._tls(),
                     ssl_handshake_timeout=_GREETING_S,
-                    ssl_shutdown_timeout=_GOODBYE_S,
+                    ssl_shutdown_timeout=self._goodbye_s,
                 )
                 # The loops let half a megabyte wait before they encrypt it, eight times what they let wait without TLS.
                 transport.set_write_buffer_limits(high=_UNSENT)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _AHEAD = 64 * 1024  # bytes that came after the request that is being answered
 _SOON_S = 0.02  # many clients send head and body in two writes; whoever has a whole request needs no coroutine for it
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: do not send what is left, and close with RST instead of FIN
+_GOODBYE_S = 2.0  # for the end of TLS, which a client that is gone never sends
 _LINGER_S = 2.0  # how long the rest of a refused body is read and dropped, so that the client sees the refusal
 
 
@@ -143,20 +144,22 @@ class ClientConnection(asyncio.Protocol):
                 self._server.tell_answered(request, reply)
             self._finish(request, reply)
 
-    def close(self) -> None:
-        """Once what was written is sent; who does not read it in time is dropped."""
-        if self.transport is None or self.transport.is_closing():
+    def close(self, *, answered: bool = False) -> None:
+        """Once what was written is sent, as far as it is read in time; ``answered``: its end may be on the way still."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
             return
-        self.transport.close()
-        if self.transport.get_write_buffer_size():
-            self._lingering = self._loop.call_later(self._server.write_timeout_s, self._reset)
+        unsent = transport.get_write_buffer_size() > 0
+        transport.close()
+        within_s = self.write_timeout_s if unsent or answered else _GOODBYE_S
+        self._lingering = self._loop.call_later(within_s, self._reset if unsent else transport.abort)
 
     def break_off(self, reply: HttpReply) -> None:
         """Without the end of ``reply``, so that nobody takes it for whole."""
         if reply.open_ended and not reply.ended:
             self.drop(reply)
         else:
-            self.close()
+            self.close(answered=True)
 
     def drop(self, reply: HttpReply | None) -> None:
         """At once, whatever of ``reply`` is not sent yet, and so that nobody takes that for its end."""
@@ -211,7 +214,7 @@ class ClientConnection(asyncio.Protocol):
         elif not request.whole:
             self._linger()
         elif not reply.keep_alive or self._server.stopping:
-            self.close()
+            self.close(answered=not reply.keep_alive)
         else:
             self._server.waits(self)
             self.go_on()

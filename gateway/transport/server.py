@@ -83,6 +83,7 @@ class HttpServer:
             tls=door.tls,
             preambles_from=door.proxies if door.preambles else None,
             most_greetings=door.most_connections,
+            goodbye_s=write_timeout_s,
         )
         self._connections: set[ClientConnection] = set()
         self._empty = asyncio.Event()

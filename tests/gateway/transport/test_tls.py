@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.transport import BodyTooSlow, Reply, Request
+from gateway.transport import BodyTooSlow, Reply, Request, client_connection
 from gateway.transport.listening import bound
 from gateway.transport.server import Door, HttpServer
 from gateway.transport.tls import TlsError, TlsFiles, WatchedTls, server_context
@@ -176,6 +176,41 @@ async def test_a_slow_head_and_a_slow_body(authority: Authority, pair: Pair) -> 
         _, headers = await connection.head()
         assert headers["connection"] == "close"
         assert (await connection.rest()).startswith(b"slow")
+
+
+@pytest.mark.parametrize("how", ["asked to close", "stops"])
+async def test_a_slow_client_has_the_time_for_the_last_of_an_answer_that_it_had_for_the_rest(
+    how: str, authority: Authority, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_connection, "_GOODBYE_S", 0.01)
+    context = server_context(TlsFiles(pair.certificate, pair.key))
+    answered = asyncio.Event()
+
+    async def stuff(_request: Request, reply: Reply) -> None:
+        reply.start(200, [])
+        (made,) = server._connections
+        while made.transport is not None and not made.transport.get_write_buffer_size():
+            await reply.write(b"x" * 8_192)
+            await asyncio.sleep(0)
+        if how == "stops":
+            await server.stop_accepting()
+        await reply.end()
+        answered.set()
+
+    server = HttpServer(bound("127.0.0.1", 0), stuff, write_timeout_s=20, door=Door(tls=lambda: context))
+    await server.start_accepting()
+    try:
+        async with client(server.port, trusting(authority)) as connection:
+            connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await connection.send(GET[:-2] + (b"Connection: close\r\n\r\n" if how == "asked to close" else b"\r\n"))
+            await answered.wait()
+            now = asyncio.get_running_loop().time
+            since = now()
+            await wait_until(lambda: now() > since + 0.1, "it reads on after ten times as long as a goodbye may take")
+            connection.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            assert (await connection.rest()).endswith(b"\r\n0\r\n\r\n")
+    finally:
+        await server.aclose(0)
 
 
 async def test_renewed_certificates_are_used_by_the_next_connection(tmp_path: Path, authority: Authority) -> None:
