@@ -24,6 +24,9 @@ _MODELS = Endpoint("models", "/v1/models", "GET", inspected=False)
 # Model names have slashes and colons, written plainly or percent-encoded; nothing else is, so no path can hide in them.
 _ONE_MODEL = re.compile(r"/v1/models/(?!/)(?:[A-Za-z0-9._:@-]|%2[Ff]|%3[Aa]|%40|/(?!/|$))+")
 
+# However a response ends, this is the last that is said of it; without a line of its own it is somebody's text.
+_LAST_EVENT = re.compile(rb"^event: ?response\.(?:completed|incomplete|failed)\b", re.MULTILINE)
+
 
 class OpenAI:
     """See `gateway.protocols.Protocol`."""
@@ -71,7 +74,7 @@ class OpenAI:
 
     def is_last_piece(self, piece: bytes) -> bool:
         tail = piece[-64:].rstrip()
-        return tail.endswith(b"[DONE]") or b"event: response.completed" in piece
+        return tail.endswith(b"[DONE]") or (b"event:" in piece and _LAST_EVENT.search(piece) is not None)
 
     def summarise(self, content_type: str, raw: bytes) -> Summary:
         return summarise(content_type, raw)

@@ -65,6 +65,10 @@ def test_a_models_error_keeps_its_own_words() -> None:
     [
         (b"data: [DONE]\n\n", True), (b"data: x\n\ndata: [DONE]\n\n", True), (b"data: x\n\n", False),
         (b"event: response.completed\ndata: {}\n\n", True), (b"", False),
+        (b"event: response.incomplete\r\ndata: {}\r\n\r\n", True), (b"event:response.failed\ndata: {}\n\n", True),
+        (b"event: response.created\ndata: {}\n\nevent: response.completed\ndata: {}\n\n", True),
+        (b"event: response.content_part.done\ndata: {}\n\n", False),
+        (b'event: x\ndata: {"delta":"then comes event: response.completed"}\n\n', False),
     ],
 )  # fmt: skip
 def test_what_clients_take_for_the_end(piece: bytes, last: bool) -> None:
