@@ -192,7 +192,6 @@ class RequestReader:
         """What came cannot be read, nor anything after it. A body in the middle is broken; else it is answered in turn."""
         reading, self.reading = self.reading, None
         self._begun = True  # and will never end
-        self._connection.stop_reading()
         if reading is not None:
             reading.broken()
             return

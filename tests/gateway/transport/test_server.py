@@ -190,6 +190,24 @@ async def test_a_client_that_goes_is_told_of_once() -> None:
     assert told == ["once", "at once"]
 
 
+@pytest.mark.parametrize("behind", [b"\x00", b"GET /\x01", b"zz\r\n" * 1_000])
+async def test_a_client_that_goes_is_told_of_whatever_it_has_sent_behind_its_request(behind: bytes) -> None:
+    begun, gone = asyncio.Event(), asyncio.Event()
+
+    async def wait(request: Request, reply: Reply) -> None:
+        request.on_disconnect(gone.set)
+        begun.set()
+        await gone.wait()
+        reply.abort()
+
+    async with serving(wait) as port, raw_client(port) as client:
+        await client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}" + behind)
+        await begun.wait()
+        client.vanish()
+        async with within(5):
+            await gone.wait()
+
+
 async def endlessly(reply: Reply) -> None:
     while True:
         await reply.write(b"x" * 65_536)
