@@ -83,8 +83,8 @@ class Timer:
         for gateway, hold_ids in await self._store.gateways.lost():
             for hold_id in hold_ids:
                 await self._take_over(hold_id, gateway)
-            await self._store.gateways.forget(gateway)
-            _log.info("swept a lost gateway", extra={"gateway": gateway, "holds": len(hold_ids)})
+            if await self._store.gateways.forget(gateway):
+                _log.info("swept a lost gateway", extra={"gateway": gateway, "holds": len(hold_ids)})
 
     async def _advance(self, hold_id: str) -> bool:
         """One step of one hold; whether anything happened."""
@@ -142,12 +142,12 @@ class Timer:
         self._metrics.decisions[TIMER, DecisionKind.APPROVE.value] += 1
 
     async def _take_over(self, hold_id: str, gateway: str) -> None:
+        # Also of a hold that is gone, or that somebody else waits for: it is not one of this gateway's any more.
+        await self._store.holds.leave(hold_id, gateway=gateway, grace_ms=self._abandon_grace_ms)
         try:
             hold = await self._store.holds.get(hold_id)
         except NotFound:
             return
-        if hold.waiter == gateway:
-            await self._store.holds.leave(hold_id, gateway=gateway, grace_ms=self._abandon_grace_ms)
         if hold.state is State.RELEASED and hold.releaser == gateway:
             await self._fail(hold)
 

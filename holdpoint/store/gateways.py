@@ -16,6 +16,7 @@ GONE_AFTER_MS = 5_000
 _WAKE_TTL_MS = 60_000
 
 _RETIRE = Script("retire")
+_FORGET = Script("forget")
 
 
 class Gateways:
@@ -60,13 +61,17 @@ class Gateways:
 
     async def lost(self) -> list[tuple[str, list[str]]]:
         """Gateway processes that are gone, each with the ids of the holds that it had."""
-        silent_since = self._clock() - GONE_AFTER_MS
-        gone = await self._client.command("ZRANGEBYSCORE", keys.GATEWAYS, "-inf", silent_since)
+        gone = await self._client.command("ZRANGEBYSCORE", keys.GATEWAYS, "-inf", self._silent_since())
         rows = await self._client.pipeline([("SMEMBERS", keys.at(raw.decode())) for raw in gone]) if gone else []
         return [(raw.decode(), sorted(i.decode() for i in ids)) for raw, ids in zip(gone, rows, strict=True)]
 
-    async def forget(self, gateway: str) -> None:
-        """Everything that a lost gateway had has been dealt with."""
-        await self._client.pipeline(
-            [("ZREM", keys.GATEWAYS, gateway), ("DEL", keys.at(gateway)), ("DEL", keys.wake(gateway))]
+    async def forget(self, gateway: str) -> bool:
+        """Everything that a lost gateway had has been dealt with. False: it has taken on more meanwhile, and keeps that."""
+        answer = await self._client.script(
+            _FORGET, [keys.GATEWAYS, keys.at(gateway), keys.wake(gateway)], [gateway, self._silent_since()]
         )
+        return bool(answer == b"ok")
+
+    def _silent_since(self) -> int:
+        """Who has not said since then that it lives is gone."""
+        return self._clock() - GONE_AFTER_MS

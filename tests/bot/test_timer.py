@@ -7,7 +7,7 @@ import pytest
 from bot.timer import LOST, NOT_BACK, NOT_COLLECTED, NOT_DECIDED, Timer
 from holdpoint.metrics import Metrics
 from holdpoint.model import Escalation, EventKind, Hold, OnTimeout, Question, ReviewTerms, State
-from holdpoint.store import Store
+from holdpoint.store import Store, keys
 from tests.conftest import MovingClock
 from tests.support.builders import hold_in, make_draft, make_evaluation
 
@@ -228,6 +228,21 @@ async def test_what_a_lost_gateway_had_forwarded_failed(store: Store, timer: Tim
     assert failed.state is State.FAILED
     assert failed.outcome is not None
     assert failed.outcome.error == LOST
+
+
+async def test_holds_that_are_no_longer_a_lost_gateways_do_not_keep_it(
+    store: Store, timer: Timer, clock: MovingClock
+) -> None:
+    gateway = await store.gateways.start("gw")
+    dropped, elsewhere, closed = [await new(store, gateway) for _ in range(3)]
+    await store._client.command("DEL", keys.hold(dropped.id))
+    await store.holds.attach(elsewhere, gateway="other#1")
+    await store.holds.expire(closed, reason="")
+    await store._client.command("SADD", keys.at(gateway), elsewhere.id)
+    clock.forward(seconds=6)
+    await timer.sweep()
+    assert await store.gateways.lost() == []
+    assert (await store.holds.get(elsewhere.id)).waiter == "other#1"
 
 
 async def test_a_gateway_that_lives_is_left_alone(store: Store, timer: Timer, clock: MovingClock) -> None:

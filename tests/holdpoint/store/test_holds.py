@@ -176,8 +176,29 @@ async def test_a_silent_gateway_is_gone_and_a_successor_retires_it_at_once(
     await store.gateways.start("gw")
     assert await find(store) == hold.id
     assert await store.gateways.lost() == [(gateway, [hold.id])]
-    await store.gateways.forget(gateway)
+    await store.holds.leave(hold.id, gateway=gateway, grace_ms=0)
+    assert await store.gateways.forget(gateway)
     assert await store.gateways.lost() == []
+
+
+@pytest.mark.parametrize("beats", [True, False])
+async def test_what_a_gateway_takes_on_while_it_is_swept_is_swept_after_its_next_loss(
+    beats: bool, store: Store, gateway: str, clock: MovingClock
+) -> None:
+    """It was stalled, and comes back in the middle of the sweep; then it is killed."""
+    first = await hold_in(store, S.PENDING, gateway=gateway)
+    clock.forward(seconds=GONE_AFTER_MS / 1000)
+    assert await store.gateways.lost() == [(gateway, [first.id])]
+    await store.holds.leave(first.id, gateway=gateway, grace_ms=60_000)
+    if beats:
+        await store.gateways.beat(gateway)
+    await store.holds.attach(await store.holds.get(first.id), gateway=gateway)
+    second = await hold_in(store, S.RELEASED, gateway=gateway)
+    assert not await store.gateways.forget(gateway)
+    if beats:
+        await store.gateways.beat(gateway)
+    clock.forward(seconds=GONE_AFTER_MS / 1000)
+    assert await store.gateways.lost() == [(gateway, sorted([first.id, second.id]))]
 
 
 async def test_a_retry_finds_its_hold_although_the_first_socket_still_stands(store: Store, gateway: str) -> None:
