@@ -32,6 +32,7 @@ _END = Script("end")
 _RELEASE = Script("release")
 _CLOSE = Script("close")
 _NOTE_SIMILAR = Script("note_similar")
+_BATCH = 500
 
 
 class Holds(Holding):
@@ -156,9 +157,15 @@ class Holds(Holding):
 
     async def prune(self) -> None:
         """Drop closed holds from the indexes once their retention is over (the holds themselves have a TTL)."""
-        before = self._clock() - self._lifetimes.retention_ms - self._lifetimes.collect_within_ms
-        final = [each for each in State if each.is_final]
-        await self._client.pipeline([("ZREMRANGEBYSCORE", keys.state(each), "-inf", before) for each in final])
+        over = self._clock() - self._lifetimes.retention_ms
+        for index in (keys.state(each) for each in State if each.is_final):
+            # It goes by the beginnings of holds, and their retention by their ends.
+            ids = await self._client.command("ZRANGEBYSCORE", index, "-inf", over)
+            for batch in (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH)):
+                ends = await self._client.pipeline([("HGET", keys.hold(each.decode()), "closed_ms") for each in batch])
+                gone = [each for each, end in zip(batch, ends, strict=True) if int(end or 0) <= over]
+                if gone:
+                    await self._client.command("ZREM", index, *gone)
 
     def _due_after(self, hold: Hold, decision: Decision, state: State, now: int) -> Argument:
         """When the timer has to look at the hold that ``decision`` brings into ``state``; empty: not any more."""

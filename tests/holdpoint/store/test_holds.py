@@ -10,7 +10,7 @@ import pytest
 
 from holdpoint.errors import Conflict, NotFound, StoreUnavailable
 from holdpoint.model import DecisionKind, Requester, ReviewTerms, State
-from holdpoint.store import Store, StoredResponse
+from holdpoint.store import Store, StoredResponse, keys
 from holdpoint.store.gateways import GONE_AFTER_MS
 from tests.conftest import MovingClock
 from tests.support.builders import DANA, OUTCOME, hold_in, make_decision, make_draft, make_evaluation
@@ -342,6 +342,22 @@ async def test_closed_holds_leave_the_indexes_after_their_retention(
     clock.forward(seconds=7 * 86_400 + 3601)
     await store.holds.prune()
     assert sum((await store.holds.count()).values()) == 0
+
+
+async def test_a_hold_that_was_open_for_long_is_listed_for_as_long_as_it_is_kept(
+    store: Store, gateway: str, clock: MovingClock
+) -> None:
+    """Its retention begins when it is closed."""
+    long = make_draft(evaluation=make_evaluation(timeout_ms=30 * 86_400_000))
+    kept = await hold_in(store, S.PENDING, gateway=gateway, draft=long)
+    clock.forward(seconds=8 * 86_400)
+    await store.holds.decide(kept, make_decision(kept, DecisionKind.REJECT), state=S.REJECTED, body=None)
+    await store.holds.prune()
+    assert [hold.id for hold in (await store.holds.list(state=S.REJECTED))[0]] == [kept.id]
+    assert await store.cards.recent(clock.ms) == ([], [kept.id])
+    await store._client.command("DEL", keys.hold(kept.id))
+    await store.holds.prune()
+    assert (await store.holds.count())[S.REJECTED] == 0
 
 
 @pytest.mark.promise(4)
