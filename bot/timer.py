@@ -19,7 +19,7 @@ from holdpoint.lifecycle import Step, next_step
 from holdpoint.metrics import Metrics
 from holdpoint.model import Decision, DecisionKind, Hold, Outcome, State
 from holdpoint.store import Store
-from holdpoint.store.holds import TIMER
+from holdpoint.store.holds import NOT_COLLECTED, TIMER
 
 LOOK_EVERY_S = 0.25
 _SWEEP_EVERY_S = 1.0
@@ -28,7 +28,6 @@ _PAUSE_S = 1.0
 _BATCH = 100
 
 NOT_DECIDED = "nobody decided in time"
-NOT_COLLECTED = "approved, but never collected"
 NOT_BACK = "the client left and did not come back"
 LOST = "the gateway that forwarded it was lost"
 

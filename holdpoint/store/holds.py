@@ -25,6 +25,7 @@ from holdpoint.store.wire import Argument
 
 TIMER = "timer"  # the channel of a decision that the deadline itself makes
 GLASS_WITHIN_MS = 300_000  # an approval for an emergency is not one for later
+NOT_COLLECTED = "approved, but never collected"
 
 _DECIDE = Script("decide")
 _ESCALATE = Script("escalate")
@@ -105,6 +106,8 @@ class Holds(Holding):
 
         ``token`` makes a repeat of the very same attempt safe, after an answer of Redis was lost.
 
+        An approval whose time to be collected is over expires here, should the timer not have been there yet.
+
         Raises:
             Conflict: it is not approved (any more).
         """
@@ -114,6 +117,8 @@ class Holds(Holding):
              keys.at(gateway)],
             [hold_id, self._clock(), gateway, token or secrets.token_hex(8)],
         )  # fmt: skip
+        if answer == b"late":
+            await self.expire(await self.get(hold_id), reason=NOT_COLLECTED)
         if isinstance(answer, bytes):
             raise Conflict(f"the hold is {answer.decode()}, not approved")
         return codec.load_hold(as_dict(answer))

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from bot.timer import LOST, NOT_BACK, NOT_COLLECTED, NOT_DECIDED, Timer
+from bot.timer import LOST, NOT_BACK, NOT_DECIDED, Timer
 from holdpoint.metrics import Metrics
 from holdpoint.model import Escalation, EventKind, Hold, OnTimeout, Question, ReviewTerms, State
 from holdpoint.store import Store, keys
+from holdpoint.store.holds import NOT_COLLECTED
 from tests.conftest import MovingClock
 from tests.support.builders import hold_in, make_draft, make_evaluation
 

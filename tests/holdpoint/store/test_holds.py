@@ -12,6 +12,7 @@ from holdpoint.errors import Conflict, NotFound, StoreUnavailable
 from holdpoint.model import DecisionKind, Requester, ReviewTerms, State
 from holdpoint.store import Store, StoredResponse, keys
 from holdpoint.store.gateways import GONE_AFTER_MS
+from holdpoint.store.holds import NOT_COLLECTED
 from tests.conftest import MovingClock
 from tests.support.builders import DANA, OUTCOME, hold_in, make_decision, make_draft, make_evaluation
 from tests.support.redis_server import RedisServer
@@ -104,6 +105,21 @@ async def test_the_same_attempt_may_ask_again_after_a_lost_answer(store: Store, 
         await store.holds.release(hold.id, gateway=gateway, token="two")
     with pytest.raises(Conflict):
         await store.holds.release(hold.id, gateway="other#1", token="one")
+
+
+@pytest.mark.promise(1)
+@pytest.mark.parametrize(("glass", "seconds"), [(False, 3_600), (True, 300)], ids=["approval", "broken glass"])
+async def test_an_approval_that_was_not_collected_in_time_is_over_though_no_timer_has_looked(
+    glass: bool, seconds: int, store: Store, gateway: str, clock: MovingClock
+) -> None:
+    hold = await hold_in(store, S.PENDING, gateway=gateway)
+    decision = replace(make_decision(hold), glass=glass)
+    hold = await store.holds.decide(hold, decision, state=S.APPROVED, body=None)
+    clock.forward(seconds=seconds)
+    with pytest.raises(Conflict):
+        await store.holds.release(hold.id, gateway=gateway)
+    expired = await store.holds.get(hold.id)
+    assert (expired.state, expired.close_reason) == (S.EXPIRED, NOT_COLLECTED)
 
 
 @pytest.mark.promise(5)
