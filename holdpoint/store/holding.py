@@ -30,6 +30,7 @@ _ATTACH = Script("attach")
 _LEAVE = Script("leave")
 _MAKE_ASYNCHRONOUS = Script("make_asynchronous")
 _DELIVERED = Script("delivered")
+_FREE_KEY = Script("free_key")
 
 
 class Holding(HoldReader):
@@ -44,14 +45,9 @@ class Holding(HoldReader):
         self._ids = HoldIds()
 
     async def hold(
-        self,
-        draft: Draft,
-        *,
-        gateway: str,
-        idempotency_key: str | None,
-        allowance: Allowance = UNLIMITED,
+        self, draft: Draft, *, gateway: str, idempotency_key: str | None, allowance: Allowance = UNLIMITED,
         if_first: bool = False,
-    ) -> Hold:
+    ) -> Hold:  # fmt: skip
         """Create a hold. ``gateway`` waits for it, unless the draft is asynchronous.
 
         ``if_first``: only when there is nothing that the request could come back to, so that most need not look before.
@@ -79,6 +75,8 @@ class Holding(HoldReader):
         if isinstance(answer, list):
             raise OverLimit(answer[0] - 1, answer[1])
         if answer != b"ok":
+            if not if_first:
+                await self._free(keys.idempotency(idempotency))
             raise Conflict("there is a hold that the request may come back to")
         return new
 
@@ -123,6 +121,12 @@ class Holding(HoldReader):
             return
         same = keys.same(load_fingerprint(doc))
         await self._client.shared_script(_DELIVERED, [keys.hold(hold_id), same, keys.at(gateway)], [hold_id, gateway])
+
+    async def _free(self, idempotency: str) -> None:
+        """Who has looked found no hold, though the key stands for one: it is kept no longer, and the key goes after it."""
+        hold_id = await self._client.shared_command("GET", idempotency)
+        if hold_id is not None:
+            await self._client.shared_script(_FREE_KEY, [idempotency, keys.hold(hold_id.decode())], [hold_id])
 
     def _new(self, draft: Draft, gateway: str, now: int) -> Hold:
         """The hold that is to be."""

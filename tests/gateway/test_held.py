@@ -14,6 +14,7 @@ from httptools import HttpRequestParser
 from gateway.transport.familiar import FamiliarRequest
 from holdpoint.model import Edit, EventKind, Query, State
 from holdpoint.policy import Policy
+from holdpoint.store import keys
 from tests.gateway.model import Model, says
 from tests.gateway.raw import post, raw_client
 from tests.gateway.standing import until_live
@@ -510,6 +511,23 @@ async def test_an_idempotency_key_stands_for_one_request(world: World) -> None:
         assert answer.status == 422
         assert (await answer.json())["error"]["code"] == "conflict"
         assert answer.headers["x-should-retry"] == "false"
+
+
+async def test_an_idempotency_key_may_be_used_again_once_its_hold_is_kept_no_longer(world: World) -> None:
+    key = {"Idempotency-Key": "k1", "Prefer": "respond-async"}
+    ids = []
+    for _ in range(2):
+        async with world.chat(headers=key) as answer:
+            assert answer.status == 202
+            ids.append(answer.headers["x-holdpoint-hold"])
+        (hold,) = await world.held()
+        await world.reject(hold)
+        async with world.chat(headers=key) as answer:
+            assert answer.headers["x-holdpoint-hold"] == ids[-1], "while it is kept it is the same"
+        await world.store._client.command(
+            "DEL", keys.hold(hold.id)
+        )  # its retention is over, an hour before the key's end
+    assert ids[0] != ids[1]
 
 
 async def test_identical_requests_at_once_are_holds_of_their_own(world: World) -> None:
