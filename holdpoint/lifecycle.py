@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
 
-from holdpoint.model import Claim, Hold, OnTimeout, State
+from holdpoint.model import Claim, Evaluation, Hold, OnTimeout, State
 
 
 class Step(StrEnum):
@@ -49,6 +49,12 @@ def deadline_after_escalation(hold: Hold, now_ms: int) -> int:
     if now_ms >= hold.deadline_ms:
         return now_ms + hold.evaluation.timeout_ms
     return hold.deadline_ms
+
+
+def longest_open_ms(evaluation: Evaluation) -> int:
+    """For how long a hold may be pending: its time, as long again for questions, and once more for each group that joins then."""
+    joining = len(evaluation.escalations) if evaluation.on_timeout is OnTimeout.ESCALATE else 0
+    return evaluation.timeout_ms * (2 + joining)
 
 
 def deadline_at(hold: Hold, now_ms: int) -> int:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from holdpoint.clock import Clock
 from holdpoint.errors import Conflict, OverLimit
-from holdpoint.lifecycle import pending_due_ms
+from holdpoint.lifecycle import longest_open_ms, pending_due_ms
 from holdpoint.model import Hold, State
 from holdpoint.store import codec, hold_events, keys
 from holdpoint.store.client import Client, Script
@@ -70,7 +70,8 @@ class Holding(HoldReader):
              keys.requests_of(requester.owner or requester.principal), keys.state(State.APPROVED), *limit_keys],
             [new.id, now, new.due_ms, self._lifetimes.ttl_ms(new.deadline_ms - now),
              _unless(idempotency_key, if_first=if_first), int(bool(new.waiter)),
-             hold_events.hold_created(draft, deadline_ms=new.deadline_ms), *limit_arguments, *_pairs(fields)],
+             hold_events.hold_created(draft, deadline_ms=new.deadline_ms),
+             self._lifetimes.ttl_ms(longest_open_ms(draft.evaluation)), *limit_arguments, *_pairs(fields)],
         )  # fmt: skip
         if isinstance(answer, list):
             raise OverLimit(answer[0] - 1, answer[1])

@@ -56,7 +56,7 @@ DIGESTS = _TAG + "digests"  # hash: target to the bundle that takes in holds the
 
 
 def hold(hold_id: str) -> str:
-    """hash: one hold (see codec.py). TTL: longest possible life + retention, from the start; retention once closed."""
+    """hash: one hold (see codec.py). TTL: its life, by its deadline as it stands, + retention; retention once closed."""
     return f"{_TAG}hold:{hold_id}"
 
 
@@ -66,12 +66,12 @@ def state(of: State) -> str:
 
 
 def same(fingerprint: str) -> str:
-    """zset: holds of one requester, connection and digest whose outcome has not reached the client. TTL as the hold."""
+    """zset: holds of one requester, connection and digest whose outcome was not delivered. TTL as `idempotency`."""
     return f"{_TAG}same:{fingerprint}"
 
 
 def idempotency(fingerprint: str) -> str:
-    """string: the hold id that an Idempotency-Key of one requester stands for. TTL as the hold."""
+    """string: the hold that an Idempotency-Key of one requester stands for. TTL: its longest possible life + retention."""
     return f"{_TAG}idem:{fingerprint}"
 
 
@@ -86,7 +86,7 @@ def wake(gateway: str) -> str:
 
 
 def requests_of(person: str) -> str:
-    """zset: the newest holds of one person's requests and of their agents', by creation time (ms). TTL: the newest's."""
+    """zset: the newest holds of one person's requests and their agents', by creation time (ms). TTL as `idempotency`."""
     return f"{_TAG}of:{person}"
 
 

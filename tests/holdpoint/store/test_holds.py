@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from holdpoint.errors import Conflict, NotFound, StoreUnavailable
-from holdpoint.model import DecisionKind, Requester, ReviewTerms, State
+from holdpoint.model import DecisionKind, Escalation, OnTimeout, Question, Requester, ReviewTerms, State
 from holdpoint.store import Store, StoredResponse, keys
 from holdpoint.store.gateways import GONE_AFTER_MS
 from holdpoint.store.holds import NOT_COLLECTED
@@ -374,6 +374,32 @@ async def test_a_hold_that_was_open_for_long_is_listed_for_as_long_as_it_is_kept
     await store._client.command("DEL", keys.hold(kept.id))
     await store.holds.prune()
     assert (await store.holds.count())[S.REJECTED] == 0
+
+
+async def test_what_leads_to_a_hold_lasts_as_long_as_it_may_be_kept(
+    store: Store, gateway: str, clock: MovingClock
+) -> None:
+    """A deadline moves while the clock stands for a question, and again for each group that joins then."""
+    month_ms = 30 * 86_400_000
+    terms = ReviewTerms(question_pauses=True)
+    groups = tuple(Escalation(month_ms, group) for group in ("leads", "chiefs"))
+    evaluation = make_evaluation(timeout_ms=month_ms, on_timeout=OnTimeout.ESCALATE, escalations=groups, terms=terms)
+    draft = make_draft(evaluation=evaluation)
+    hold = await store.holds.hold(draft, gateway=gateway, idempotency_key="k")
+    await store.holds.hold(
+        make_draft(evaluation=make_evaluation(timeout_ms=1_000)), gateway=gateway, idempotency_key=None
+    )
+    ((idem,), (same,), (of,)) = [
+        await store._client.command("KEYS", f"hp:*:{kind}:*") for kind in ("idem", "same", "of")
+    ]
+    leads_ms = min([await store._client.command("PTTL", key) for key in (idem, same, of)])
+    hold = await store.talk.ask(hold, Question("q1", "sam@example.com", "Sam", "why?", clock.ms), pauses=True)
+    for step in (store.talk.resume, store.holds.escalate, store.holds.escalate):
+        clock.forward(seconds=month_ms / 1000)
+        hold = await step(hold)
+    past_ms = clock.ms - hold.created_ms
+    assert hold.deadline_ms - hold.created_ms == 4 * month_ms
+    assert leads_ms + 10_000 > past_ms + await store._client.command("PTTL", keys.hold(hold.id))
 
 
 @pytest.mark.promise(4)
