@@ -74,10 +74,18 @@ class Taking:
             raise Refusal(
                 RefusalCode.CONFLICT, "The Idempotency-Key was used before, with another request.", status=422
             )
+        if draft.asynchronous and found.state is State.PENDING and found.return_by_ms is not None:
+            return await self._collects_later(found)
         if draft.asynchronous or found.state in (State.APPROVED, State.COMPLETED):
             return found
         _log.info("request comes back to its hold", extra={"hold": found.id, "request": exchange.id})
         return await self._store.holds.attach(found, gateway=self._wake_ups.gateway)
+
+    async def _collects_later(self, found: Hold) -> Hold:
+        """The client that had gone is back, and does not wait: it need not return in time any more."""
+        attached = await self._store.holds.attach(found, gateway=self._wake_ups.gateway)
+        await self._store.holds.make_asynchronous(found.id, gateway=self._wake_ups.gateway)
+        return attached
 
     async def _hold(self, exchange: Exchange, draft: Draft, allowance: Allowance, *, if_first: bool) -> Hold:
         return await self._store.holds.hold(

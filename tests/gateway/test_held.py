@@ -397,6 +397,27 @@ async def test_a_client_that_leaves_leaves_a_hold_that_waits_for_it(world: World
     assert len(model.received) == 1
 
 
+async def test_a_client_that_left_and_will_collect_the_answer_later_has_come_back(world: World, model: Model) -> None:
+    async with raw_client(world.port) as client:
+        await client.send(post(CHAT, world.key, BODY))
+        (hold,) = await world.held()
+        client.vanish()
+
+        async def left() -> bool:
+            return (await world.store.holds.get(hold.id)).return_by_ms is not None
+
+        await wait_until(left, "the hold knows that its client left")
+    async with world.chat(headers={"Prefer": "respond-async"}) as answer:
+        assert (answer.status, answer.headers["x-holdpoint-hold"]) == (202, hold.id)
+    now = await world.store.holds.get(hold.id)
+    assert (now.waiter, now.return_by_ms, now.asynchronous) == ("", None, True), "it is not cancelled for being away"
+    assert now.due_ms == hold.due_ms
+    await world.approve(now)
+    async with world.http.get(f"{world.gateway.url}/holds/{hold.id}/response", headers=world.headers()) as answer:
+        assert answer.status == 200
+    assert len(model.received) == 1
+
+
 async def test_an_sdk_that_times_out_and_retries_comes_back_to_its_hold(world: World, model: Model) -> None:
     async with sdk(world, timeout=0.4, max_retries=9) as client:
         asking = asyncio.ensure_future(client.chat.completions.create(model="demo", messages=MESSAGES))
