@@ -78,18 +78,26 @@ local function room_in(w, now, cost, most)
   return (w.slot + SLOTS + 1) * w.slot_ms - now
 end
 
--- What was spent up to `slot` a moment ago counts no longer. Which slot it was spent in is not known of all that comes
--- back, so one may have taken what another is to give: it is looked for in the slots before, too, and all of it is found.
+-- What was spent a moment ago counts no longer: that of a share in its `slot`, of a request (nil) nobody knows in which.
+-- One may have taken what another is to give, so the slots around are looked through until all of it is found; from the
+-- oldest on, so that nothing that stays counts for less than its time.
 local function give_back(w, slot, amount)
-  for each = slot, slot - 10, -1 do
-    if amount <= 0 then
-      return
-    end
-    local found = math.min(tonumber(redis.call('HGET', w.key, each) or 0), amount)
+  if amount <= 0 or (slot and slot < w.slot - SLOTS) then
+    return
+  end
+  local first, last = (slot or w.slot) - 10, slot and math.min(slot + 10, w.slot) or w.slot
+  local function take_from(each)
+    local found = amount > 0 and math.min(tonumber(redis.call('HGET', w.key, each) or 0), amount) or 0
     if found > 0 then
       redis.call('HINCRBY', w.key, each, -found)
       w.sum, amount = w.sum - found, amount - found
     end
+  end
+  if slot then
+    take_from(slot)
+  end
+  for each = first, last do
+    take_from(each)
   end
 end
 

@@ -56,7 +56,7 @@ for i = 1, budgets do
     redis.call('ZADD', key, now, id)
     redis.call('PEXPIRE', key, ttl + 2592000000)
   elseif refusing > 0 and ARGV[at] == 'back' then
-    give_back(windows[i], windows[i].slot, tonumber(ARGV[at + 1]))
+    give_back(windows[i], nil, tonumber(ARGV[at + 1]))
   end
   if windows[i] then
     keep(windows[i])

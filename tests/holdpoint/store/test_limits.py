@@ -430,6 +430,32 @@ async def test_what_counts_in_the_end_is_what_was_used(
     assert await take(store, (tokens, 1)) is not None
 
 
+async def test_what_comes_back_makes_nobody_elses_tokens_count_for_less_than_a_minute(
+    store: Store, clock: MovingClock
+) -> None:
+    """Of two requests, four seconds apart, the first is refused; the other one's tokens count from their own time."""
+    tokens = budget(100, Measure.PROMPT_TOKENS)
+    await hold(store, budget(1, AN_HOUR))
+    assert await take(store, (tokens, 50)) is None
+    clock.ms += 4_000
+    assert await take(store, (tokens, 50)) is None
+    with pytest.raises(OverLimit):
+        await hold(store, budget(1, AN_HOUR), spent=((tokens, 50),))
+    clock.ms += MINUTE_MS - SLOT_MS
+    assert await take(store, (tokens, 51)) is not None
+    assert await take(store, (tokens, 50)) is None, "it comes back whole all the same"
+
+
+async def test_a_share_that_comes_back_when_it_counts_no_longer_takes_nothing(store: Store, clock: MovingClock) -> None:
+    tokens = budget(10_000, Measure.PROMPT_TOKENS)
+    lent = await share(store, Wish(tokens, wanted=20))
+    clock.ms += 5 * SLOT_MS
+    assert await take(store, (tokens, 9_000)) is None
+    clock.ms += LASTS_MS - 5 * SLOT_MS
+    await share(store, Wish(tokens, had=20, left=20, slot=lent.slot))
+    assert await take(store, (tokens, 1_001)) is not None
+
+
 async def test_a_hold_that_is_made_has_used_its_tokens(store: Store) -> None:
     tokens = budget(1_000, Measure.PROMPT_TOKENS)
     assert await take(store, (tokens, 400)) is None
