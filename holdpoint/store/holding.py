@@ -93,7 +93,7 @@ class Holding(HoldReader):
         await self._run(
             _ATTACH,
             [keys.hold(hold.id), keys.DUE, keys.EVENTS, keys.at(gateway), keys.at(hold.waiter),
-             keys.wake(hold.waiter)],
+             keys.wake(hold.waiter), keys.same(fingerprint(hold.requester, hold.connection, hold.original_digest))],
             [hold.id, self._clock(), hold.rev, gateway, pending_due_ms(returned)],
         )  # fmt: skip
         return replace(
@@ -111,17 +111,24 @@ class Holding(HoldReader):
 
     async def make_asynchronous(self, hold_id: str, *, gateway: str) -> None:
         """The waiter was told to come back for the response. No-op for other waiters."""
-        await self._client.shared_script(
-            _MAKE_ASYNCHRONOUS, [keys.hold(hold_id), keys.at(gateway)], [hold_id, gateway]
-        )  # fmt: skip
+        same = await self._same(hold_id)
+        if same is not None:
+            await self._client.shared_script(
+                _MAKE_ASYNCHRONOUS, [keys.hold(hold_id), keys.at(gateway), same], [hold_id, gateway]
+            )
 
     async def delivered(self, hold_id: str, *, gateway: str) -> None:
         """The outcome reached the client: an identical request is a new one from now on."""
+        same = await self._same(hold_id)
+        if same is not None:
+            await self._client.shared_script(
+                _DELIVERED, [keys.hold(hold_id), same, keys.at(gateway)], [hold_id, gateway]
+            )
+
+    async def _same(self, hold_id: str) -> str | None:
+        """The list of what is identical to a hold; None when there is no such hold (any more)."""
         doc = await self._client.shared_command("HGET", keys.hold(hold_id), "doc")
-        if doc is None:
-            return
-        same = keys.same(load_fingerprint(doc))
-        await self._client.shared_script(_DELIVERED, [keys.hold(hold_id), same, keys.at(gateway)], [hold_id, gateway])
+        return None if doc is None else keys.same(load_fingerprint(doc))
 
     async def _free(self, idempotency: str) -> None:
         """Who has looked found no hold, though the key stands for one: it is kept no longer, and the key goes after it."""

@@ -66,7 +66,7 @@ def state(of: State) -> str:
 
 
 def same(fingerprint: str) -> str:
-    """zset: holds of one requester, connection and digest whose outcome was not delivered. TTL as `idempotency`."""
+    """zset: holds of one requester, connection and digest that a client waits or has to return for. TTL as `idempotency`."""
     return f"{_TAG}same:{fingerprint}"
 
 

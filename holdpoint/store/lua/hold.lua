@@ -80,8 +80,10 @@ redis.call('HSET', KEYS[1], 'rev', 1, 'state', 'pending', 'due_ms', due)
 redis.call('PEXPIRE', KEYS[1], ttl)
 redis.call('ZADD', KEYS[2], now, id)
 redis.call('ZADD', KEYS[3], due, id)
-redis.call('ZADD', KEYS[5], now, id)
-prolong(KEYS[5])
+if ARGV[6] == '1' then
+  redis.call('ZADD', KEYS[5], now, id)
+  prolong(KEYS[5])
+end
 redis.call('ZADD', KEYS[8], now, id)
 redis.call('ZREMRANGEBYRANK', KEYS[8], 0, -51)
 prolong(KEYS[8])

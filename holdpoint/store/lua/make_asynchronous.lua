@@ -1,5 +1,5 @@
--- The waiter was answered with 202: nobody waits, and nobody has to return.
--- KEYS 1 hold (hash) 2 at of the gateway (set)
+-- The waiter was answered with 202: nobody waits, nobody has to return, and an identical request is another one.
+-- KEYS 1 hold (hash) 2 at of the gateway (set) 3 same (zset)
 -- ARGV 1 id 2 gateway
 -- Returns 'ok', or 'gone' when this gateway does not wait for the hold (any more).
 if redis.call('HGET', KEYS[1], 'waiter') ~= ARGV[2] then
@@ -8,4 +8,5 @@ end
 redis.call('HINCRBY', KEYS[1], 'rev', 1)
 redis.call('HSET', KEYS[1], 'waiter', '', 'asynchronous', '1')
 redis.call('SREM', KEYS[2], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
 return 'ok'

@@ -254,6 +254,25 @@ async def test_nobody_waits_for_an_asynchronous_hold(store: Store, gateway: str,
     assert await store.gateways.lost() == [(gateway, [])]
 
 
+async def test_requests_whose_answers_nobody_collects_do_not_make_the_next_one_like_them_dearer(
+    store: Store, gateway: str
+) -> None:
+    async def reads() -> int:
+        stats = (await store._client.command("INFO", "commandstats")).decode()
+        return sum(int(line.split("calls=")[1].split(",")[0]) for line in stats.splitlines() if "_hgetall:" in line)
+
+    for _ in range(20):
+        await store.holds.hold(make_draft(asynchronous=True), gateway=gateway, idempotency_key=None)
+        waited = await store.holds.hold(make_draft(), gateway=gateway, idempotency_key=None)
+        await store.holds.make_asynchronous(waited.id, gateway=gateway)
+    before = await reads()
+    assert await find(store) is None
+    assert await reads() == before
+    back = await store.holds.attach(await store.holds.get(waited.id), gateway=gateway)
+    await store.holds.leave(back.id, gateway=gateway, grace_ms=60_000)
+    assert await find(store) == back.id, "who waits again comes back to it"
+
+
 async def test_an_edit_replaces_body_and_digest(store: Store, gateway: str) -> None:
     hold = await hold_in(store, S.PENDING, gateway=gateway)
     edited = make_draft(prompt="what is the weather")
