@@ -67,10 +67,13 @@ class Timer:
         Raises:
             StoreUnavailable: Redis does not answer.
         """
+        early = (
+            0  # those on the list for which it is not time yet: someone has approved again, and has longer to confirm
+        )
         while True:
-            due = await self._store.holds.due(_BATCH)
-            moved = [await self._advance(hold_id) for hold_id in due]
-            if len(due) < _BATCH or not any(moved):
+            due = await self._store.holds.due(_BATCH, skip=early)
+            early += [await self._advance(hold_id) for hold_id in due].count(False)
+            if len(due) < _BATCH:
                 return
 
     async def sweep(self) -> None:

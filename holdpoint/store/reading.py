@@ -108,9 +108,9 @@ class HoldReader:
         fields = as_dict(await self._client.command("HGETALL", keys.response(hold_id)))
         return load_response(fields) if fields else None
 
-    async def due(self, limit: int = 100) -> Sequence[str]:
-        """Ids of holds that the timer has to look at now."""
-        rows = await self._client.shared_command("ZRANGEBYSCORE", keys.DUE, "-inf", self._clock(), "LIMIT", 0, limit)
+    async def due(self, limit: int = 100, *, skip: int = 0) -> Sequence[str]:
+        """Ids of holds that the timer has to look at now, but for the first ``skip`` of them."""
+        rows = await self._client.shared_command("ZRANGEBYSCORE", keys.DUE, "-inf", self._clock(), "LIMIT", skip, limit)
         return [raw.decode() for raw in rows]
 
     async def count(self) -> dict[State, int]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,9 @@ from bot.timer import LOST, NOT_BACK, NOT_DECIDED, Timer
 from holdpoint.metrics import Metrics
 from holdpoint.model import Escalation, EventKind, Hold, OnTimeout, Question, ReviewTerms, State
 from holdpoint.store import Store, keys
+from holdpoint.store.bundles import Covered
 from holdpoint.store.holds import NOT_COLLECTED
+from holdpoint.store.stepups import Intent
 from tests.conftest import MovingClock
 from tests.support.builders import hold_in, make_draft, make_evaluation
 
@@ -205,6 +208,22 @@ async def test_more_holds_than_one_batch(store: Store, timer: Timer, clock: Movi
     clock.forward(seconds=600)
     await timer.look()
     assert (await store.holds.count())[State.EXPIRED] == 230
+
+
+async def test_holds_that_come_up_too_early_do_not_hide_the_others(
+    store: Store, timer: Timer, clock: MovingClock
+) -> None:
+    """A hundred, approved together and once more before that was confirmed: the timer comes for the first approval."""
+    long = [await new(store, timeout_ms=3_600_000, escalations=()) for _ in range(100)]
+    other = await new(store, timeout_ms=660_000, escalations=(), terms=ReviewTerms(remind=False))
+    first = Intent("sam@example.com", "Sam", "web", "", tuple(Covered(hold.id, hold.digest) for hold in long))
+    await store.stepups.ask(first)
+    clock.forward(seconds=300)
+    await store.stepups.ask(replace(first, reason="it is urgent"))
+    clock.forward(seconds=360)
+    await timer.look()
+    assert (await store.holds.get(other.id)).state is State.EXPIRED
+    assert {hold.state for hold in await store.holds.get_many([hold.id for hold in long])} == {State.PENDING}
 
 
 async def test_a_lost_gateway_leaves_its_waiting_holds(store: Store, timer: Timer, clock: MovingClock) -> None:
