@@ -54,12 +54,13 @@ class Releases:
         Raises:
             Conflict: the hold is not approved (any more).
         """
-        token = secrets.token_hex(8)
+        token, asked = secrets.token_hex(8), False
         give_up = asyncio.get_running_loop().time() + _PATIENCE_S
         while True:
             try:
                 await self._check_caller(exchange)
                 await self._check_pause(exchange, hold_id)
+                asked = True
                 async with self._turn:
                     return await self._store.holds.release(hold_id, gateway=self._wake_ups.gateway, token=token)
             except StoreUnavailable:
@@ -70,6 +71,10 @@ class Releases:
                         raise ClientGone from None
                     raise unavailable(hold_id, exchange.state) from None
                 await asyncio.sleep(_AGAIN_S)
+            except (Refusal, ClientGone):
+                if asked:  # it may have happened, and the answer is not to be had any more
+                    self._settle_release(hold_id)
+                raise
 
     async def get(self, exchange: Exchange, hold_id: str) -> Hold:
         """The hold as it is now, also when Redis has to be waited for.

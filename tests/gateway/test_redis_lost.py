@@ -11,6 +11,7 @@ import redis.asyncio
 from holdpoint.model import State
 from tests.gateway.model import Model, Received, http
 from tests.gateway.world import CLEAN, RISKY, World, running_world
+from tests.support.redis_relay import Relay, relayed
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
@@ -18,6 +19,19 @@ from tests.support.waiting import wait_until
 @pytest.fixture
 async def lost(redis_server: RedisServer, model: Model) -> AsyncIterator[World]:
     async with running_world(redis_server.url, model.url) as running:
+        yield running
+
+
+@pytest.fixture
+async def relay(redis_url: str) -> AsyncIterator[Relay]:
+    async with relayed(redis_url) as running:
+        yield running
+
+
+@pytest.fixture
+async def beyond(relay: Relay, redis_url: str, model: Model) -> AsyncIterator[World]:
+    """The gateway reaches Redis over the relay, the test does not."""
+    async with running_world(redis_url, model.url, gateway_redis_url=relay.url) as running:
         yield running
 
 
@@ -171,6 +185,36 @@ async def test_a_client_that_leaves_while_redis_is_lost_is_noted_later(
         return (await lost.store.holds.get(hold.id)).left_ms is not None
 
     await wait_until(noted, "the hold knows that its client left")
+    assert not model.received
+
+
+def settles(what: str) -> bool:
+    return any(task.get_name() == f"settle {what}" for task in asyncio.all_tasks())
+
+
+@pytest.mark.promise(3)
+async def test_an_approval_that_was_spent_unheard_is_over_for_who_may_no_longer_have_the_answer(
+    relay: Relay, beyond: World, model: Model
+) -> None:
+    """Redis has spent it, its answer is lost, and the key is revoked before the gateway asks again."""
+    asking = asyncio.ensure_future(beyond.chat(RISKY).__aenter__())
+    (hold,) = await beyond.held()
+    relay.hold_up("release")
+    await beyond.approve(hold)
+    await relay.arrived.wait()
+    await beyond.store.config.revoke_key(beyond.key_id, by="test")
+
+    async def known() -> bool:
+        async with beyond.http.get(f"{beyond.gateway.url}/holds/x", headers=beyond.headers()) as answer:
+            return answer.status == 401
+
+    await wait_until(known, "the gateway knows")
+    relay.lose_answer()
+    async with await asking as answer:
+        assert answer.status == 401
+    failed = await beyond.state(hold.id, State.FAILED)
+    assert failed.outcome is not None
+    assert failed.outcome.error == "Redis was lost at the release; nothing was sent to the model"
     assert not model.received
 
 

@@ -148,11 +148,15 @@ async def _new_key(store: Store, principal: str) -> tuple[str, str]:
 
 @asynccontextmanager
 async def running_world(
-    redis_url: str, upstream: str, *, hold_for: str = "10m", **settings: Any
+    redis_url: str, upstream: str, *, hold_for: str = "10m", gateway_redis_url: str = "", **settings: Any
 ) -> AsyncIterator[World]:
-    """A gateway in this process, on a port of its own, in front of ``upstream``."""
+    """A gateway in this process, on a port of its own, in front of ``upstream``; with a way of its own to Redis, perhaps."""
     chosen = Settings(
-        redis_url=redis_url, gateway_port=0, data=Path("unused"), _env_file=None, **{"drain_s": 1, **settings}
+        redis_url=gateway_redis_url or redis_url,
+        gateway_port=0,
+        data=Path("unused"),
+        _env_file=None,
+        **{"drain_s": 1, **settings},
     )  # type: ignore[call-arg]
     store = await Store.open(redis_url, clock=now_ms)
     try:
