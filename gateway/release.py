@@ -66,14 +66,14 @@ class Releases:
             except StoreUnavailable:
                 # The release may have happened. The same token makes it safe to ask again.
                 if exchange.request.disconnected or asyncio.get_running_loop().time() > give_up:
-                    self._settle_release(hold_id)
+                    self._settle_release(hold_id, token)
                     if exchange.request.disconnected:
                         raise ClientGone from None
                     raise unavailable(hold_id, exchange.state) from None
                 await asyncio.sleep(_AGAIN_S)
             except (Refusal, ClientGone):
                 if asked:  # it may have happened, and the answer is not to be had any more
-                    self._settle_release(hold_id)
+                    self._settle_release(hold_id, token)
                 raise
 
     async def get(self, exchange: Exchange, hold_id: str) -> Hold:
@@ -120,14 +120,14 @@ class Releases:
             await self._journal.refused(exchange, refusal)
             raise
 
-    def _settle_release(self, hold_id: str) -> None:
-        """Nothing was forwarded; should the release have happened all the same, the hold has failed."""
-        gateway = self._wake_ups.gateway
+    def _settle_release(self, hold_id: str, token: str) -> None:
+        """Nothing was forwarded; should the release with ``token`` have happened all the same, the hold has failed."""
+        gateway, holds = self._wake_ups.gateway, self._store.holds
 
         async def settle() -> None:
-            hold = await self._store.holds.get(hold_id)
-            if hold.state is State.RELEASED and hold.releaser == gateway:
-                await self._store.holds.close(hold, state=State.FAILED, outcome=_NOTHING_SENT, response=None)
+            if (await holds.get(hold_id)).state is State.RELEASED:
+                hold = await holds.release(hold_id, gateway=gateway, token=token)  # Conflict: by somebody else
+                await holds.close(hold, state=State.FAILED, outcome=_NOTHING_SENT, response=None)
 
         self._recorder.settle("a release", settle)
 

@@ -218,6 +218,44 @@ async def test_an_approval_that_was_spent_unheard_is_over_for_who_may_no_longer_
     assert not model.received
 
 
+@pytest.mark.promise(3)
+async def test_who_gave_up_does_not_end_what_another_request_has_released(
+    relay: Relay, beyond: World, model: Model
+) -> None:
+    """Two requests with one key wait; one client leaves while Redis is lost at the release, the other one stays."""
+    gate, healthy = asyncio.Event(), model.behave
+
+    async def slow(received: Received) -> None:
+        await gate.wait()
+        await healthy(received)
+
+    model.behave = slow
+    key = {"Idempotency-Key": "k"}
+    asking = [asyncio.ensure_future(beyond.chat(RISKY, headers=key).__aenter__()) for _ in range(2)]
+
+    async def both_wait() -> bool:
+        return b"holdpoint_waiting_requests 2.0" in beyond.gateway.metrics.render()
+
+    await wait_until(both_wait, "both wait")
+    (hold,) = await beyond.held()
+    relay.hold_up("release")
+    await beyond.approve(hold)
+    await relay.arrived.wait()
+    asking[0].cancel()
+    relay.refuses = True
+    relay.lose()
+    await wait_until(lambda: settles("a release"), "one has given up")
+    relay.refuses = False
+    await beyond.state(hold.id, State.RELEASED)
+    await wait_until(lambda: not settles("a release"), "what it left is settled")
+    gate.set()
+    async with await asking[1] as answer:
+        assert answer.status == 200
+    closed = await beyond.state(hold.id, State.COMPLETED)
+    assert closed.outcome is not None
+    assert not closed.outcome.error
+
+
 async def test_readiness_follows_redis(lost: World, redis_server: RedisServer) -> None:
     redis_server.kill()
     async with lost.http.get(f"{lost.gateway.url}/readyz") as answer:
