@@ -15,7 +15,7 @@ from gateway.refuse import unavailable
 from gateway.transport import ClientGone
 from gateway.wake_ups import WakeUps
 from holdpoint.clock import Clock
-from holdpoint.errors import NotFound, Refusal, StoreUnavailable
+from holdpoint.errors import Conflict, NotFound, Refusal, StoreUnavailable
 from holdpoint.live import Live
 from holdpoint.model import Hold, Outcome, RefusalCode, State
 from holdpoint.store import Store
@@ -109,11 +109,16 @@ class Releases:
         self._forwarder.check(exchange)
 
     async def _check_pause(self, exchange: Exchange, hold_id: str) -> None:
-        """While the connection is paused the approval stays unspent; who waits is told so, on the record."""
+        """While the connection is paused the approval stays unspent; who waits is told so, on the record.
+
+        What is pending might be approved before it is released, and nobody would have looked whether it may be.
+        """
         pause = self._live.snapshot.pause_of(exchange.connection.name)
         if pause is None:
             return
         hold = await self.get(exchange, hold_id)
+        if hold.state is State.PENDING:
+            raise Conflict("the hold is pending, not approved")
         try:
             refuse_release(pause, hold)
         except Paused as refusal:

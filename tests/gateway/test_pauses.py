@@ -14,6 +14,7 @@ from holdpoint.store.holds import TIMER
 from tests.gateway.model import Model
 from tests.gateway.standing import ADA, GRANTABLE, make_grant, make_pause, standing_world, until_live
 from tests.gateway.world import CLEAN, RISKY, World, running_world
+from tests.support.redis_relay import relayed
 from tests.support.waiting import wait_until
 
 HOLD, REFUSE = PauseMode.HOLD, PauseMode.REFUSE
@@ -96,6 +97,29 @@ async def ask(world: World, **more: Any) -> tuple[asyncio.Future[Any], Hold]:
     asking = asyncio.ensure_future(world.chat(**more).__aenter__())
     (hold,) = await world.held()
     return asking, hold
+
+
+@pytest.mark.promise(1)
+async def test_what_is_approved_while_it_is_collected_waits_too(redis_url: str, model: Model) -> None:
+    """The hold is pending when the gateway looks whether the pause concerns it, and approved a moment later."""
+    async with relayed(redis_url) as relay, running_world(redis_url, model.url, gateway_redis_url=relay.url) as world:
+        async with world.chat(headers=ASYNC) as answer:
+            assert answer.status == 202
+        (hold,) = await world.held()
+        await world.store.pauses.pause(make_pause())
+        await until_live(world)
+        relay.hold_up("release")
+        mine = f"{world.gateway.url}/holds/{hold.id}/response"
+        collecting = asyncio.ensure_future(world.http.get(mine, headers=world.headers()).__aenter__())
+        spending = asyncio.ensure_future(relay.arrived.wait())
+        await asyncio.wait({collecting, spending}, return_when=asyncio.FIRST_COMPLETED)
+        await world.approve(hold)
+        relay.let_go()
+        spending.cancel()
+        async with await collecting as answer:
+            assert answer.status == 202
+        assert not model.received
+        assert (await world.store.holds.get(hold.id)).state is State.APPROVED
 
 
 @pytest.mark.promise(3)
