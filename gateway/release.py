@@ -18,6 +18,7 @@ from holdpoint.clock import Clock
 from holdpoint.errors import Conflict, NotFound, Refusal, StoreUnavailable
 from holdpoint.live import Live
 from holdpoint.model import Hold, Outcome, RefusalCode, State
+from holdpoint.snapshot import Snapshot
 from holdpoint.store import Store
 
 _AGAIN_S = 0.3
@@ -54,25 +55,25 @@ class Releases:
         Raises:
             Conflict: the hold is not approved (any more).
         """
-        token, asked = secrets.token_hex(8), False
+        token, unheard = secrets.token_hex(8), False
         give_up = asyncio.get_running_loop().time() + _PATIENCE_S
         while True:
             try:
-                await self._check_caller(exchange)
+                await self._check_caller(exchange, hold_id)
                 await self._check_pause(exchange, hold_id)
-                asked = True
                 async with self._turn:
                     return await self._store.holds.release(hold_id, gateway=self._wake_ups.gateway, token=token)
             except StoreUnavailable:
                 # The release may have happened. The same token makes it safe to ask again.
+                unheard = True
                 if exchange.request.disconnected or asyncio.get_running_loop().time() > give_up:
                     self._settle_release(hold_id, token)
                     if exchange.request.disconnected:
                         raise ClientGone from None
                     raise unavailable(hold_id, exchange.state) from None
                 await asyncio.sleep(_AGAIN_S)
-            except (Refusal, ClientGone):
-                if asked:  # it may have happened, and the answer is not to be had any more
+            except (Conflict, Refusal, ClientGone):
+                if unheard:
                     self._settle_release(hold_id, token)
                 raise
 
@@ -97,11 +98,20 @@ class Releases:
                     raise ClientGone from None
                 await asyncio.sleep(_AGAIN_S)
 
-    async def _check_caller(self, exchange: Exchange) -> None:
+    async def _check_caller(self, exchange: Exchange, hold_id: str) -> None:
         """Keys are revoked, issuers lose trust and connections change while a request waits."""
         await self._live.ensure_fresh()
         snapshot = self._live.snapshot
         check_still_known(exchange, snapshot, self._clock())
+        try:
+            self._check_connection(exchange, snapshot)
+        except Refusal:
+            if (await self.get(exchange, hold_id)).state is not State.APPROVED:
+                raise Conflict("there is no approval to be spent") from None  # and what there is may be told
+            raise
+
+    def _check_connection(self, exchange: Exchange, snapshot: Snapshot) -> None:
+        """The connection is still there, and is asked as it is now."""
         connection = snapshot.policy.connections.get(exchange.connection.name)
         if connection is None:
             raise Refusal(RefusalCode.UNAVAILABLE, "The connection is no longer in the policy.", status=503)

@@ -18,7 +18,7 @@ from holdpoint.store import keys
 from tests.gateway.model import Model, says
 from tests.gateway.raw import post, raw_client
 from tests.gateway.standing import until_live
-from tests.gateway.world import CLEAN, RISKY, World, running_world
+from tests.gateway.world import CLEAN, POLICY, RISKY, World, running_world
 from tests.support.waiting import wait_until, within
 
 CHAT = "/demo/v1/chat/completions"
@@ -585,6 +585,38 @@ async def test_a_key_revoked_while_waiting_gets_nothing(world: World, model: Mod
     await world.approve(hold)
     async with await asking as answer:
         assert answer.status == 401
+    assert not model.received
+    assert (await world.store.holds.get(hold.id)).state is State.APPROVED
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_a_no_is_heard_although_the_connection_is_no_longer_in_the_policy(
+    end: str, world: World, model: Model
+) -> None:
+    act, code, _, message = ENDS[end]
+    waiting = asyncio.ensure_future(world.chat().__aenter__())
+    (hold,) = await world.held()
+    without = POLICY.replace("  demo: {{", "  other: {{").format(upstream="http://127.0.0.1:9", timeout="10m")
+    await until_live(world, policy=without)
+    await act(world, hold)
+    collecting = world.http.get(f"{world.gateway.url}/holds/{hold.id}/response", headers=world.headers())
+    for each in (await waiting, await collecting):
+        error = (await each.json())["error"]
+        assert (each.status, error["code"], error["message"]) == (403, code, message)
+        assert each.headers["x-holdpoint-state"] == code
+        each.release()
+    assert not model.received
+
+
+@pytest.mark.promise(1)
+async def test_an_approval_is_not_spent_while_the_connection_is_not_in_the_policy(world: World, model: Model) -> None:
+    waiting = asyncio.ensure_future(world.chat().__aenter__())
+    (hold,) = await world.held()
+    without = POLICY.replace("  demo: {{", "  other: {{").format(upstream="http://127.0.0.1:9", timeout="10m")
+    await until_live(world, policy=without)
+    await world.approve(hold)
+    async with await waiting as answer:
+        assert answer.status == 503
     assert not model.received
     assert (await world.store.holds.get(hold.id)).state is State.APPROVED
 
