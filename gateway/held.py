@@ -116,10 +116,22 @@ class Held:
     def _leave(self, waiter: Waiter) -> None:
         """The client has gone; while it may come back, the hold stays. Others may wait for the same hold here."""
         waiter.close()
-        if self._waiting.waits_for(waiter.hold):
-            return
-        gateway, grace = self._wake_ups.gateway, self._grace_ms
-        self._recorder.settle("a leave", lambda: self._store.holds.leave(waiter.hold, gateway=gateway, grace_ms=grace))
+        hold_id, gateway, grace, waits_for = (
+            waiter.hold,
+            self._wake_ups.gateway,
+            self._grace_ms,
+            self._waiting.waits_for,
+        )
+
+        async def leave() -> None:
+            if waits_for(hold_id):  # it is back already
+                return
+            await self._store.holds.leave(hold_id, gateway=gateway, grace_ms=grace)
+            if waits_for(hold_id):  # it came back as this was on its way
+                await self._wake_ups.look_at([hold_id])
+
+        if not waits_for(hold_id):
+            self._recorder.settle("a leave", leave)
 
     def _look_again_at(self, hold: Hold) -> int:
         """When to look at an undecided hold at the latest, in case that no signal comes."""

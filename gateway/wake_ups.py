@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from gateway.wait import Waiting
@@ -65,7 +65,7 @@ class WakeUps:
             try:
                 wakes = await self._store.gateways.wakes(self.gateway, after=position, block_ms=_BLOCK_MS)
                 if not well:
-                    await self._look_at_all()
+                    await self.look_at(self._waiting.holds())
                     well = True
             except StoreUnavailable as error:
                 if well:
@@ -89,14 +89,14 @@ class WakeUps:
                 last = loop.time()
                 if looks:
                     looks -= 1
-                    await self._look_at_all()
+                    await self.look_at(self._waiting.holds())
             except StoreUnavailable:
                 _log.debug("no beat: Redis is away")
             await asyncio.sleep(_BEAT_EVERY_S)
 
-    async def _look_at_all(self) -> None:
-        """After Redis was away: signal who missed something, and take back the holds that were given up for lost."""
-        ids = iter(self._waiting.holds())
+    async def look_at(self, holds: Iterable[str]) -> None:
+        """Signal who waits for one of them and missed something, and take back those that were given up for lost."""
+        ids = iter(holds)
         while some := list(islice(ids, _LOOK_AT_ONCE)):
             found = await self._store.holds.waiters(some)
             for hold_id in some:

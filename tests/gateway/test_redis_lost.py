@@ -13,7 +13,7 @@ from tests.gateway.model import Model, Received, http
 from tests.gateway.world import CLEAN, RISKY, World, running_world
 from tests.support.redis_relay import Relay, relayed
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 
 @pytest.fixture
@@ -254,6 +254,50 @@ async def test_who_gave_up_does_not_end_what_another_request_has_released(
     closed = await beyond.state(hold.id, State.COMPLETED)
     assert closed.outcome is not None
     assert not closed.outcome.error
+
+
+@pytest.mark.promise(3)
+async def test_a_client_that_is_back_before_its_leave_is_written_is_still_waited_for(
+    relay: Relay, beyond: World, model: Model
+) -> None:
+    """Redis is lost as the client leaves, and the leave comes after the client that it is about."""
+    key = {"Idempotency-Key": "k"}
+    asking = asyncio.ensure_future(beyond.chat(RISKY, headers=key).__aenter__())
+    (hold,) = await beyond.held()
+    relay.hold_up("leave")
+    asking.cancel()
+    await relay.arrived.wait()
+    relay.lose()
+    again = asyncio.ensure_future(beyond.chat(RISKY, headers=key).__aenter__())
+    await wait_until(lambda: not settles("a leave"), "the leave is settled")
+    found = await beyond.store.holds.get(hold.id)
+    assert (found.waiter, found.return_by_ms) == (hold.waiter, None)
+    await beyond.approve(found)
+    async with within(5), await again as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.promise(3)
+async def test_a_client_that_comes_back_as_it_leaves_is_still_waited_for(
+    relay: Relay, beyond: World, model: Model
+) -> None:
+    """The leave is written behind the return, before the gateway has heard that it is back."""
+    key = {"Idempotency-Key": "k"}
+    asking = asyncio.ensure_future(beyond.chat(RISKY, headers=key).__aenter__())
+    (hold,) = await beyond.held()
+    relay.hold_up("attach")
+    again = asyncio.ensure_future(beyond.chat(RISKY, headers=key).__aenter__())
+    await relay.arrived.wait()
+    asking.cancel()
+    await wait_until(lambda: settles("a leave"), "it leaves")
+    await beyond.store.ping()
+    relay.let_go()
+    await wait_until(lambda: not settles("a leave"), "it has left")
+    found = await beyond.store.holds.get(hold.id)
+    assert (found.waiter, found.return_by_ms) == (hold.waiter, None)
+    await beyond.approve(found)
+    async with within(5), await again as answer:
+        assert answer.status == 200
 
 
 async def test_readiness_follows_redis(lost: World, redis_server: RedisServer) -> None:
