@@ -84,7 +84,7 @@ class Held:
                 if state in (State.PENDING, State.RELEASED):
                     why = await self._waiting.for_signal(waiter, exchange, deadline_ms=deadline_ms, until_s=until)
                     if why is Why.LATER:
-                        await self._later(exchange, preferences)
+                        await self._later(exchange, waiter, preferences)
                         return
                 hold = await self._decided.answer(exchange, hold_id)
                 if hold is None:
@@ -104,12 +104,13 @@ class Held:
         finally:
             waiter.close()
 
-    async def _later(self, exchange: Exchange, preferences: Preferences) -> None:
-        """The client's own limit is over: it comes back for the answer."""
-        hold_id = exchange.hold or ""
+    async def _later(self, exchange: Exchange, waiter: Waiter, preferences: Preferences) -> None:
+        """The client's own limit is over: it comes back for the answer. Others may wait on for the same hold here."""
+        waiter.close()
         async with self._turn:
-            await self._store.holds.make_asynchronous(hold_id, gateway=self._wake_ups.gateway)
-            hold = await self._store.holds.get(hold_id)
+            if not self._waiting.waits_for(waiter.hold):
+                await self._store.holds.make_asynchronous(waiter.hold, gateway=self._wake_ups.gateway)
+            hold = await self._store.holds.get(waiter.hold)
         exchange.state = hold.state
         await accepted(exchange, hold, [("preference-applied", preferences.applied)])
 

@@ -267,6 +267,18 @@ async def test_wait_is_bounded(world: World, model: Model) -> None:
         assert (await answer.json())["error"]["code"] == "rejected"
 
 
+async def test_who_waits_on_while_another_request_is_told_to_come_back_later_hears_the_decision(world: World) -> None:
+    """Both have the same Idempotency-Key, and come to the same gateway."""
+    key = {"Idempotency-Key": "k"}
+    asking = asyncio.ensure_future(world.chat(headers=key).__aenter__())
+    (hold,) = await world.held()
+    async with world.chat(headers={**key, "Prefer": "wait=1"}) as answer:
+        assert answer.status == 202
+    await world.approve(await world.store.holds.get(hold.id))
+    async with within(5), await asking as answer:
+        assert answer.status == 200
+
+
 async def test_a_decision_within_the_wait_is_the_answer(world: World) -> None:
     asking = asyncio.ensure_future(world.chat(headers={"Prefer": "wait=30"}).__aenter__())
     (hold,) = await world.held()
