@@ -114,21 +114,19 @@ class Decided:
     async def _answer_final(self, exchange: Exchange, hold: Hold) -> None:
         """Refuse, or replay what another request of the same client released."""
         exchange.state = hold.state
-        if hold.state is State.COMPLETED:
-            await self._replay(exchange, hold)
-        else:
-            refusal = refusal_of(hold)
+        refusal = await self._replay(exchange, hold) if hold.state is State.COMPLETED else refusal_of(hold)
+        if refusal is not None:
             self._metrics.refusals[refusal.code] += 1
             await refuse(exchange, refusal)
         await self._delivered(hold.id)
 
-    async def _replay(self, exchange: Exchange, hold: Hold) -> None:
+    async def _replay(self, exchange: Exchange, hold: Hold) -> Refusal | None:
+        """Pass on the answer that is kept; or what there is to be told, where it is not."""
         async with self._turn:
             stored = await self._store.holds.response(hold.id)
         if stored is None:
-            raise Refusal(
-                RefusalCode.UNAVAILABLE, "The answer was passed on once, and was too large to keep.", status=410
-            )
+            why = "The answer was passed on once, and was too large to keep."
+            return Refusal(RefusalCode.UNAVAILABLE, why, status=410)
         reply = exchange.reply
         if not reply.started:
             headers = [*stored.headers, *exchange.headers(), ("content-length", str(len(stored.body)))]
@@ -137,8 +135,9 @@ class Decided:
             reply.start(stored.status, headers)
         elif stored.status != 200:
             await reply.end(exchange.protocol.translate_error(exchange.endpoint, stored.status, stored.body))
-            return
+            return None
         await reply.end(stored.body)
+        return None
 
     async def _delivered(self, hold_id: str) -> None:
         """The outcome was written to a client that was there. When Redis is away it is told later."""

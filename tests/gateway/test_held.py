@@ -12,7 +12,7 @@ import pytest
 from httptools import HttpRequestParser
 
 from gateway.transport.familiar import FamiliarRequest
-from holdpoint.model import Edit, EventKind, Query, State
+from holdpoint.model import Edit, EventKind, Outcome, Query, State
 from holdpoint.policy import Policy
 from holdpoint.store import keys
 from tests.gateway.model import Model, says
@@ -599,6 +599,28 @@ async def test_a_key_revoked_while_waiting_gets_nothing(world: World, model: Mod
         assert answer.status == 401
     assert not model.received
     assert (await world.store.holds.get(hold.id)).state is State.APPROVED
+
+
+async def test_who_was_told_that_the_answer_is_not_kept_may_ask_anew(world: World) -> None:
+    """The client left before the end of an answer that is too large to be kept."""
+    asking = asyncio.ensure_future(world.chat().__aenter__())
+    (hold,) = await world.held()
+    asking.cancel()
+
+    async def has_left() -> Any:
+        found = await world.store.holds.get(hold.id)
+        return found if not found.waiter else None
+
+    await world.approve(await wait_until(has_left, "the client has left"))
+    released = await world.store.holds.release(hold.id, gateway="another#1")
+    outcome = Outcome(200, "", "", None, None, duration_ms=1, size_bytes=10_000_000, error="")
+    await world.store.holds.close(released, state=State.COMPLETED, outcome=outcome, response=None)
+    async with world.chat() as answer:
+        assert answer.status == 410
+        assert answer.headers["x-holdpoint-hold"] == hold.id
+    async with world.chat(headers={"Prefer": "respond-async"}) as answer:
+        assert answer.status == 202
+        assert answer.headers["x-holdpoint-hold"] != hold.id
 
 
 @pytest.mark.parametrize("end", ENDS)
