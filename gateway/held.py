@@ -17,10 +17,8 @@ from dataclasses import dataclass
 from gateway.accepted import accepted
 from gateway.decided import Decided
 from gateway.exchange import Exchange
-from gateway.pauses import Paused
 from gateway.prefer import Preferences
 from gateway.record import Recorder
-from gateway.transport import ClientGone
 from gateway.wait import Stopping, Waiter, Waiting, Why
 from gateway.wake_ups import WakeUps
 from holdpoint.clock import Clock
@@ -92,13 +90,10 @@ class Held:
                 state, deadline_ms = hold.state, self._look_again_at(hold)
                 exchange.state = state
                 del hold  # it has the body
-        except (ClientGone, Paused):
-            self._leave(waiter)
-            raise
         except Stopping:
             self._leave(waiter)
             raise _stopping(exchange) from None
-        except asyncio.CancelledError:
+        except BaseException:  # whatever it is told: it has no answer, and may come back for it
             self._leave(waiter)
             raise
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+from dataclasses import replace
 from typing import Any
 
 import openai
@@ -12,6 +13,7 @@ import pytest
 from httptools import HttpRequestParser
 
 from gateway.transport.familiar import FamiliarRequest
+from holdpoint import apikey
 from holdpoint.model import Edit, EventKind, Outcome, Query, State
 from holdpoint.policy import Policy
 from holdpoint.store import keys
@@ -599,6 +601,26 @@ async def test_a_key_revoked_while_waiting_gets_nothing(world: World, model: Mod
         assert answer.status == 401
     assert not model.received
     assert (await world.store.holds.get(hold.id)).state is State.APPROVED
+
+
+@pytest.mark.promise(3)
+async def test_who_was_refused_comes_back_to_the_approval(world: World, model: Model) -> None:
+    """The key was revoked while its request waited; with another one the same requester has the same hold."""
+    (record,) = [each for each in await world.store.config.keys() if each.id == world.key_id]
+    asking = asyncio.ensure_future(world.chat().__aenter__())
+    (hold,) = await world.held()
+    await world.store.config.revoke_key(world.key_id, by="test")
+    await until_live(world)
+    await world.approve(hold)
+    async with await asking as answer:
+        assert answer.status == 401
+    key = apikey.create()
+    await world.store.config.put_key(replace(record, id=key.id, digest=key.digest))
+    await until_live(world)
+    async with within(5), world.chat(headers={"Authorization": f"Bearer {key.text}"}) as answer:
+        assert answer.status == 200
+        assert answer.headers["x-holdpoint-hold"] == hold.id
+    assert await attempts(world) == 1
 
 
 async def test_who_was_told_that_the_answer_is_not_kept_may_ask_anew(world: World) -> None:
