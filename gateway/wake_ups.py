@@ -82,9 +82,10 @@ class WakeUps:
         last, looks = loop.time(), 0
         while True:
             try:
-                await self._store.gateways.beat(self.gateway)
-                if loop.time() - last > _MISSED_AFTER_S:
-                    # Silent for so long, this process may be taken for gone, now or with the sweeper's next round.
+                known = await self._store.gateways.beat(self.gateway)
+                if not known or loop.time() - last > _MISSED_AFTER_S:
+                    # It was taken for gone, also when only a clock has leapt; or silent for so long it may be, now or
+                    # with the sweeper's next round.
                     looks = 3
                 last = loop.time()
                 if looks:

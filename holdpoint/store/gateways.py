@@ -32,10 +32,11 @@ class Gateways:
         await self._client.script(_RETIRE, [keys.GATEWAYS], [gateway, self._clock(), name])
         return gateway
 
-    async def beat(self, gateway: str) -> None:
-        """Say that the process lives; call it every second."""
-        await self._client.shared_command("ZADD", keys.GATEWAYS, self._clock(), gateway)
+    async def beat(self, gateway: str) -> bool:
+        """Say that the process lives; call it every second. False: it was taken for gone, and what it had was given up."""
+        added = await self._client.shared_command("ZADD", keys.GATEWAYS, self._clock(), gateway)
         await self._client.shared_command("PEXPIRE", keys.wake(gateway), _WAKE_TTL_MS)
+        return not added
 
     async def stop(self, gateway: str) -> None:
         """The process ends in order: what it still had is swept at once."""

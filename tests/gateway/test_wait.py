@@ -6,11 +6,13 @@ import asyncio
 
 import pytest
 
+from holdpoint.clock import now_ms
 from holdpoint.model import State
+from holdpoint.store import Store
 from tests.gateway.model import Model
 from tests.gateway.world import RISKY, World, running_world
 from tests.support.builders import hold_in
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 
 async def test_many_wait_and_each_hears_its_own(world: World, model: Model) -> None:
@@ -50,6 +52,29 @@ async def test_a_signal_for_nobody_does_no_harm(world: World) -> None:
     (hold,) = await world.held()
     await world.approve(hold)
     async with await asking as answer:
+        assert answer.status == 200
+
+
+async def test_a_gateway_that_was_taken_for_gone_without_missing_a_beat_takes_its_holds_back(
+    world: World, redis_url: str
+) -> None:
+    """The clock of a bot is set forward, or the machine has slept: by the clocks of the processes no beat was missed."""
+    asking = asyncio.ensure_future(world.chat(RISKY).__aenter__())
+    (hold,) = await world.held()
+    ahead = await Store.open(redis_url, clock=lambda: now_ms() + 10_000)
+    for gateway, holds in await ahead.gateways.lost():  # as the timer of a bot does
+        for each in holds:
+            await ahead.holds.leave(each, gateway=gateway, grace_ms=60_000)
+        await ahead.gateways.forget(gateway)
+    await ahead.aclose()
+    assert not (await world.store.holds.get(hold.id)).waiter
+
+    async def taken_back() -> bool:
+        return (await world.store.holds.get(hold.id)).waiter == hold.waiter
+
+    await wait_until(taken_back, "the gateway waits for it again")
+    await world.approve(await world.store.holds.get(hold.id))
+    async with within(5), await asking as answer:
         assert answer.status == 200
 
 
