@@ -229,6 +229,20 @@ async def test_what_was_delivered_is_not_found_by_digest_again(store: Store, gat
     assert await find(store, retrying=True) is None
 
 
+async def test_what_was_delivered_before_it_is_closed_is_still_swept(
+    store: Store, gateway: str, clock: MovingClock
+) -> None:
+    """The outcome could not be written, the client was told so, and the gateway ends before it can be written."""
+    hold = await hold_in(store, State.RELEASED, gateway=gateway)
+    await store.holds.delivered(hold.id, gateway=gateway)
+    clock.forward(seconds=6)
+    assert await store.gateways.lost() == [(gateway, [hold.id])]
+    await store.holds.close(
+        await store.holds.get(hold.id), state=State.FAILED, outcome=replace(OUTCOME, error="lost"), response=None
+    )
+    assert await store.gateways.lost() == [(gateway, [])]
+
+
 async def test_an_idempotency_key_stands_for_one_hold_of_one_requester(store: Store, gateway: str) -> None:
     hold = await store.holds.hold(make_draft(), gateway=gateway, idempotency_key="k")
     assert await find(store, key="k") == hold.id
