@@ -130,7 +130,8 @@ class Budgets:
         for account in self._lent:
             account.share_until = 0.0
         try:
-            await self._turn()
+            while any(account.share for account in self._lent):
+                await self._turn()
         except StoreUnavailable:
             _log.info("shares of budgets were not given back")
 

@@ -98,6 +98,18 @@ async def test_what_is_left_of_a_share_goes_back_by_itself(budgets: Budgets, sto
     await wait_until(all_is_back, "the rest of the share is back", seconds=3)
 
 
+async def test_what_is_left_of_all_shares_goes_back_at_the_end_however_many_there_are(store: Store) -> None:
+    tick = Moved()
+    async with running(store, tick=tick) as budgets:
+        some = [budget(1_000_000, limit=f"limit-{number}") for number in range(300)]
+        for each in some:
+            for _ in range(2):
+                assert await passes(budgets, (each, 1))
+        lent = {each.budget.limit for each in map(budgets.account, some) if each.share}
+        assert len(lent) == 300
+    assert await used(store) == {each.limit: 2 for each in some}
+
+
 async def test_a_share_is_not_spent_when_its_time_is_over(store: Store) -> None:
     tick = Moved()
     async with running(store, tick=tick) as budgets:
