@@ -18,13 +18,11 @@ from gateway.accepted import accepted
 from gateway.decided import Decided
 from gateway.exchange import Exchange
 from gateway.prefer import Preferences
-from gateway.record import Recorder
 from gateway.wait import Stopping, Waiter, Waiting, Why
 from gateway.wake_ups import WakeUps
 from holdpoint.clock import Clock
 from holdpoint.errors import Refusal
 from holdpoint.model import Hold, RefusalCode, State
-from holdpoint.settings import Settings
 from holdpoint.store import Store
 
 _LOOK_AGAIN_MS = 2_000
@@ -50,18 +48,14 @@ class Held:
         waiting: Waiting,
         wake_ups: WakeUps,
         decided: Decided,
-        recorder: Recorder,
         clock: Clock,
-        settings: Settings,
         turn: asyncio.Semaphore,
     ) -> None:
         self._store = store
         self._waiting = waiting
         self._wake_ups = wake_ups
         self._decided = decided
-        self._recorder = recorder
         self._clock = clock
-        self._grace_ms = int(settings.abandon_grace_s * 1000)
         self._turn = turn
 
     async def attend(self, exchange: Exchange, wait: Wait) -> None:
@@ -112,22 +106,7 @@ class Held:
     def _leave(self, waiter: Waiter) -> None:
         """The client has gone; while it may come back, the hold stays. Others may wait for the same hold here."""
         waiter.close()
-        hold_id, gateway, grace, waits_for = (
-            waiter.hold,
-            self._wake_ups.gateway,
-            self._grace_ms,
-            self._waiting.waits_for,
-        )
-
-        async def leave() -> None:
-            if waits_for(hold_id):  # it is back already
-                return
-            await self._store.holds.leave(hold_id, gateway=gateway, grace_ms=grace)
-            if waits_for(hold_id):  # it came back as this was on its way
-                await self._wake_ups.look_at([hold_id])
-
-        if not waits_for(hold_id):
-            self._recorder.settle("a leave", leave)
+        self._wake_ups.left(waiter.hold)
 
     def _look_again_at(self, hold: Hold) -> int:
         """When to look at an undecided hold at the latest, in case that no signal comes."""

@@ -17,7 +17,7 @@ from contextlib import suppress
 from gateway.exchange import Exchange
 from gateway.refuse import unavailable
 from gateway.wake_ups import WakeUps
-from holdpoint.errors import Conflict, Refusal
+from holdpoint.errors import Conflict, Refusal, StoreUnavailable, Unheard
 from holdpoint.model import Hold, RefusalCode, State
 from holdpoint.store import Draft, Store
 from holdpoint.store.limits import Allowance
@@ -41,7 +41,7 @@ class Taking:
         Raises:
             Refusal: 422, the Idempotency-Key stands for another request.
             OverLimit: a new one would be one too many.
-            StoreUnavailable: nothing was held.
+            StoreUnavailable: nobody waits; should there be a hold all the same, the request comes back to it.
         """
         with suppress(Conflict):
             async with self._turn:
@@ -79,7 +79,11 @@ class Taking:
         if draft.asynchronous or found.state in (State.APPROVED, State.COMPLETED):
             return found
         _log.info("request comes back to its hold", extra={"hold": found.id, "request": exchange.id})
-        return await self._store.holds.attach(found, gateway=self._wake_ups.gateway)
+        try:
+            return await self._store.holds.attach(found, gateway=self._wake_ups.gateway)
+        except StoreUnavailable:
+            self._wake_ups.left(found.id)
+            raise
 
     async def _collects_later(self, found: Hold) -> Hold:
         """The client that had gone is back, and does not wait: it need not return in time any more."""
@@ -88,13 +92,17 @@ class Taking:
         return attached
 
     async def _hold(self, exchange: Exchange, draft: Draft, allowance: Allowance, *, if_first: bool) -> Hold:
-        return await self._store.holds.hold(
-            draft,
-            gateway=self._wake_ups.gateway,
-            idempotency_key=exchange.request.header("idempotency-key"),
-            allowance=allowance,
-            if_first=if_first,
-        )
+        try:
+            return await self._store.holds.hold(
+                draft,
+                gateway=self._wake_ups.gateway,
+                idempotency_key=exchange.request.header("idempotency-key"),
+                allowance=allowance,
+                if_first=if_first,
+            )
+        except Unheard as unheard:
+            self._wake_ups.left(unheard.hold)
+            raise
 
 
 def _is_retry(count: str | None) -> bool:

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from gateway.record import Recorder
 from gateway.wait import Waiting
 from holdpoint.errors import Conflict, StoreUnavailable
 from holdpoint.store import Store
@@ -34,9 +35,19 @@ _log = logging.getLogger(__name__)
 class WakeUps:
     """`start` before use, `stop` at the end. ``gateway`` is the process's id in Redis."""
 
-    def __init__(self, store: Store, waiting: Waiting, *, on_death: OnDeath | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        waiting: Waiting,
+        recorder: Recorder,
+        *,
+        abandon_grace_s: float,
+        on_death: OnDeath | None = None,
+    ) -> None:
         self._store = store
         self._waiting = waiting
+        self._recorder = recorder
+        self._grace_ms = int(abandon_grace_s * 1000)
         self._tasks = Tasks(on_death=on_death)
         self.gateway = ""
 
@@ -59,13 +70,25 @@ class WakeUps:
         except StoreUnavailable:
             _log.info("Redis is away: this gateway will be missed after five seconds")
 
+    def left(self, hold: str) -> None:
+        """Nobody waits for ``hold`` here any more: noted as soon as Redis takes it, unless somebody does by then."""
+        if not self._waiting.waits_for(hold):
+            self._recorder.settle("a leave", lambda: self._leave(hold))
+
+    async def _leave(self, hold: str) -> None:
+        if self._waiting.waits_for(hold):  # the client is back already
+            return
+        await self._store.holds.leave(hold, gateway=self.gateway, grace_ms=self._grace_ms)
+        if self._waiting.waits_for(hold):  # it came back as this was on its way
+            await self._look_at([hold])
+
     async def _listen(self) -> None:
         position, well = "0", True
         while True:
             try:
                 wakes = await self._store.gateways.wakes(self.gateway, after=position, block_ms=_BLOCK_MS)
                 if not well:
-                    await self.look_at(self._waiting.holds())
+                    await self._look_at(self._waiting.holds())
                     well = True
             except StoreUnavailable as error:
                 if well:
@@ -90,12 +113,12 @@ class WakeUps:
                 last = loop.time()
                 if looks:
                     looks -= 1
-                    await self.look_at(self._waiting.holds())
+                    await self._look_at(self._waiting.holds())
             except StoreUnavailable:
                 _log.debug("no beat: Redis is away")
             await asyncio.sleep(_BEAT_EVERY_S)
 
-    async def look_at(self, holds: Iterable[str]) -> None:
+    async def _look_at(self, holds: Iterable[str]) -> None:
         """Signal who waits for one of them and missed something, and take back those that were given up for lost."""
         ids = iter(holds)
         while some := list(islice(ids, _LOOK_AT_ONCE)):

@@ -124,7 +124,9 @@ def holding_of(ground: Ground) -> Holding:
     clock, store, recorder = ground.clock, ground.store, ground.recorder
     waiting = _waiting_of(ground.settings, clock)
     ground.metrics.waiting = lambda: len(waiting)
-    wake_ups = WakeUps(store, waiting, on_death=ground.on_death)
+    wake_ups = WakeUps(
+        store, waiting, recorder, abandon_grace_s=ground.settings.abandon_grace_s, on_death=ground.on_death
+    )
     turn = asyncio.Semaphore(_AT_ONCE)
     releases = Releases(
         store=store,
@@ -147,16 +149,7 @@ def holding_of(ground: Ground) -> Holding:
         clock=clock,
         turn=turn,
     )
-    held = Held(
-        store=store,
-        waiting=waiting,
-        wake_ups=wake_ups,
-        decided=decided,
-        recorder=recorder,
-        clock=clock,
-        settings=ground.settings,
-        turn=turn,
-    )
+    held = Held(store=store, waiting=waiting, wake_ups=wake_ups, decided=decided, clock=clock, turn=turn)
     return Holding(waiting, wake_ups, Taking(store, wake_ups, turn), decided, held)
 
 

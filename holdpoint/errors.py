@@ -8,6 +8,7 @@
     ├── Refusal                 the gateway answers the client with a refusal; carries status, code and reason
     ├── StoreError              the store could not do what was asked
     │   ├── StoreUnavailable    Redis is lost, slow, full or read-only, or its policy not ready in time: the caller refuses
+    │   │   └── Unheard         … and may have made a hold before it was; carries its id
     │   ├── NotFound            no such hold, key, policy version or route
     │   ├── OverLimit           what is about to be made is one more than a limit of the policy allows
     │   └── Conflict            the stored state is not the one that the caller acted on; nothing was changed
@@ -111,6 +112,14 @@ class StoreError(HoldpointError):
 
 class StoreUnavailable(StoreError):
     """Redis is lost, slow, full or read-only. Whoever gets this refuses."""
+
+
+class Unheard(StoreUnavailable):
+    """Nobody knows whether the hold with the id ``hold`` was made."""
+
+    def __init__(self, hold: str, why: str) -> None:
+        super().__init__(why)
+        self.hold = hold
 
 
 class NotFound(StoreError):

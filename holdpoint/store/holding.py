@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from holdpoint.clock import Clock
-from holdpoint.errors import Conflict, OverLimit
+from holdpoint.errors import Conflict, OverLimit, StoreUnavailable, Unheard
 from holdpoint.lifecycle import longest_open_ms, pending_due_ms
 from holdpoint.model import Hold, State
 from holdpoint.store import codec, hold_events, keys
@@ -55,6 +56,7 @@ class Holding(HoldReader):
         Raises:
             Conflict: the Idempotency-Key came to stand for another hold meanwhile, or it is not the first; find it.
             OverLimit: one of the budgets of ``allowance`` has no room for it.
+            Unheard: it may have been created all the same.
         """
         now = self._clock()
         requester, connection = draft.requester, draft.query.connection
@@ -63,8 +65,8 @@ class Holding(HoldReader):
         new = self._new(draft, gateway, now)
         fields = codec.new_fields(draft, new, fingerprint=same)
         limit_keys, limit_arguments = self._limits.of_hold(allowance)
-        answer = await self._client.shared_script(
-            _HOLD,
+        answer = await self._heard(
+            new,
             [keys.hold(new.id), keys.state(State.PENDING), keys.DUE, keys.EVENTS, keys.same(same),
              keys.idempotency(idempotency), keys.at(new.waiter),
              keys.requests_of(requester.owner or requester.principal), keys.state(State.APPROVED), *limit_keys],
@@ -142,6 +144,13 @@ class Holding(HoldReader):
         deadline = now + draft.evaluation.timeout_ms
         new = codec.new_hold(draft, self._ids.new(now), created_ms=now, deadline_ms=deadline, waiter=waiter)
         return replace(new, due_ms=pending_due_ms(new))
+
+    async def _heard(self, new: Hold, names: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """What ``hold.lua`` answers, which makes ``new``."""
+        try:
+            return await self._client.shared_script(_HOLD, names, arguments)
+        except StoreUnavailable as error:
+            raise Unheard(new.id, str(error)) from error
 
     async def _run(self, script: Script, keys_: Sequence[str], arguments: Sequence[Argument]) -> None:
         """Do it, or raise `Conflict`."""

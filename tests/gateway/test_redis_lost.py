@@ -300,6 +300,32 @@ async def test_a_client_that_comes_back_as_it_leaves_is_still_waited_for(
         assert answer.status == 200
 
 
+async def test_who_was_told_to_send_it_again_comes_back_to_what_was_held_unheard(relay: Relay, beyond: World) -> None:
+    """Redis has made the hold (the second time: noted that its client is back), and its answer is lost."""
+    relay.hold_up("hold", "_window")
+    for script in ("attach", ""):
+        asking = asyncio.ensure_future(beyond.chat(RISKY).__aenter__())
+        async with within(5):
+            await relay.arrived.wait()
+        relay.lose_answer()
+        async with await asking as answer:
+            assert answer.status == 503
+        (hold,) = await beyond.held()
+        await wait_until(lambda: not settles("a leave"), "that nobody waits for it is noted")
+        if script:
+            relay.hold_up(script)
+    again = asyncio.ensure_future(beyond.chat(RISKY).__aenter__())
+
+    async def waits() -> bool:
+        return b"holdpoint_waiting_requests 1.0" in beyond.gateway.metrics.render()
+
+    await wait_until(waits, "it waits")
+    assert await beyond.store.holds.get_many([hold.id]) == await beyond.held()
+    await beyond.approve(await beyond.store.holds.get(hold.id))
+    async with within(5), await again as answer:
+        assert answer.headers["x-holdpoint-hold"] == hold.id
+
+
 async def test_readiness_follows_redis(lost: World, redis_server: RedisServer) -> None:
     redis_server.kill()
     async with lost.http.get(f"{lost.gateway.url}/readyz") as answer:

@@ -26,10 +26,10 @@ class Relay:
         self._held_up = b""
         self._fate: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-    def hold_up(self, script: str) -> None:
-        """Keep the next call of ``script`` here, with what comes over its connection after it."""
+    def hold_up(self, *script: str) -> None:
+        """Keep the next call of ``script`` (as `Script` takes it) here, with what comes over its connection after it."""
         with redis.Redis.from_url(self._redis_url) as client:
-            self._held_up = client.script_load(Script(script).source).encode()
+            self._held_up = client.script_load(Script(*script).source).encode()
         self._fate = asyncio.get_running_loop().create_future()
         self.arrived.clear()
 
