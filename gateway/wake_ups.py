@@ -124,7 +124,7 @@ class WakeUps:
         while some := list(islice(ids, _LOOK_AT_ONCE)):
             found = await self._store.holds.waiters(some)
             for hold_id in some:
-                if hold_id not in found:
+                if found.get(hold_id) not in ("", self.gateway):  # decided; or its signals go to another gateway
                     self._waiting.signal(hold_id)
             await self._take_back([hold_id for hold_id, waiter in found.items() if not waiter])
 

@@ -123,6 +123,27 @@ async def test_a_hold_that_was_given_up_for_lost_is_taken_back_when_redis_is_bac
         assert answer.status == 403
 
 
+async def test_a_hold_that_went_to_another_gateway_meanwhile_is_looked_at_until_it_is_decided(
+    lost: World, redis_server: RedisServer
+) -> None:
+    """It was given up for lost, and its client came back to another gateway; the first connection still stands."""
+    asking = asyncio.ensure_future(lost.chat(RISKY).__aenter__())
+    (hold,) = await lost.held()
+    await lost.store.holds.leave(hold.id, gateway=hold.waiter, grace_ms=60_000)
+    await lost.store.holds.attach(await lost.store.holds.get(hold.id), gateway="another#1")
+    redis_server.restart()
+    await lost.redis_is_back()
+
+    async def has_looked() -> bool:
+        async with redis.asyncio.Redis.from_url(redis_server.url) as client:
+            return "cmdstat_hmget" in await client.info("commandstats")
+
+    await wait_until(has_looked, "the gateway has asked who waits", every=0.05)
+    await lost.reject(await lost.store.holds.get(hold.id))
+    async with within(10), await asking as answer:
+        assert answer.status == 403
+
+
 @pytest.mark.promise(1)
 async def test_lost_before_the_answer_was_recorded(lost: World, redis_server: RedisServer, model: Model) -> None:
     async def behave(received: Received) -> None:
