@@ -229,12 +229,13 @@ async def test_what_was_delivered_is_not_found_by_digest_again(store: Store, gat
     assert await find(store, retrying=True) is None
 
 
-async def test_what_was_delivered_before_it_is_closed_is_still_swept(
-    store: Store, gateway: str, clock: MovingClock
+@pytest.mark.parametrize("goes", ["delivered", "make_asynchronous"])
+async def test_what_is_released_is_swept_until_it_is_closed(
+    goes: str, store: Store, gateway: str, clock: MovingClock
 ) -> None:
-    """The outcome could not be written, the client was told so, and the gateway ends before it can be written."""
+    """The client has had a refusal, or a 202, and the gateway ends before the outcome is written."""
     hold = await hold_in(store, State.RELEASED, gateway=gateway)
-    await store.holds.delivered(hold.id, gateway=gateway)
+    await getattr(store.holds, goes)(hold.id, gateway=gateway)
     clock.forward(seconds=6)
     assert await store.gateways.lost() == [(gateway, [hold.id])]
     await store.holds.close(
