@@ -69,7 +69,8 @@ class Held:
         exchange.forget_head()
         if state is State.RELEASED:
             deadline_ms = self._clock() + _LOOK_AGAIN_MS
-        until = None if preferences.wait_s is None else asyncio.get_running_loop().time() + preferences.wait_s
+        longest_s = 0 if preferences.asynchronous else preferences.wait_s
+        until = None if longest_s is None else asyncio.get_running_loop().time() + longest_s
         waiter = self._waiting.enter(hold_id)
         try:
             while True:

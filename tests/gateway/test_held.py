@@ -519,6 +519,29 @@ async def test_a_retry_while_the_answer_comes_is_given_the_same_answer(world: Wo
     assert len(model.received) == 1
 
 
+async def test_who_does_not_wait_does_not_wait_for_the_model_either(world: World, model: Model) -> None:
+    """The hold that a request comes back to was released to another one, and the model takes its time."""
+    gate, healthy = asyncio.Event(), model.behave
+
+    async def slow(received: Any) -> None:
+        await gate.wait()
+        await healthy(received)
+
+    model.behave = slow
+    key = {"Idempotency-Key": "k1"}
+    first = asyncio.ensure_future(world.chat(headers=key).__aenter__())
+    (hold,) = await world.held()
+    await world.approve(hold)
+    await world.state(hold.id, State.RELEASED)
+    async with within(5), world.chat(headers={**key, "Prefer": "respond-async"}) as answer:
+        assert answer.status == 202
+        assert answer.headers["x-holdpoint-state"] == "released"
+        assert answer.headers["preference-applied"] == "respond-async"
+    gate.set()
+    async with await first as answer:
+        assert answer.status == 200
+
+
 async def test_one_idempotency_key_on_two_gateways_is_one_hold_and_one_answer(redis_url: str, model: Model) -> None:
     key = {"Idempotency-Key": "the same"}
     async with running_world(redis_url, model.url) as one, running_world(redis_url, model.url) as two:
