@@ -81,6 +81,11 @@ class Kept(Generic[T]):
         """
         if not self.may_look_again:
             return None
+        if self._fetching is not None:
+            await asyncio.shield(self._fetching)
+            # Somebody looked for the same; or it was a renewal, answered before what is missing was there, perhaps.
+            if not self.may_look_again:
+                return self._had()
         self._again_ms = self._clock()
         try:
             return await self.renewed()
@@ -105,6 +110,10 @@ class Kept(Generic[T]):
         if self._fetching is not None or not self._failed_just_now():
             # Shielded: one caller that gives up does not end the fetch of all the others.
             await asyncio.shield(self.renew())
+        return self._had()
+
+    def _had(self) -> T:
+        """What the last fetch brought, if it did."""
         if self._failed_ms is not None or self._value is None:
             raise ProviderUnavailable(
                 f"{self._name}: cannot be had", retry_after_seconds=self._terms.failed_every_ms / 1000

@@ -82,6 +82,7 @@ class Provider:
     fetched: int = 0
     waiting: int = 0
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    way: asyncio.Event = field(default_factory=asyncio.Event)  # that an answer takes, as it was when it was made
     port: int = 0
     path: str = ""
 
@@ -110,7 +111,9 @@ class Provider:
             return _response(self.right_metadata if self.metadata is None else self.metadata)
         if request.path.endswith("/keys"):
             self.fetched += 1
-            return _response({"keys": self.keys} if self.jwks is None else self.jwks)
+            answer = _response({"keys": self.keys} if self.jwks is None else self.jwks)
+            await self.way.wait()
+            return answer
         return web.Response(status=404)
 
 
@@ -127,6 +130,7 @@ async def running_provider(*, port: int = 0, path: str = "", **more: Any) -> Asy
     """A provider on a port of its own, whose issuer has ``path``."""
     provider = Provider(path=path, **more)
     provider.gate.set()
+    provider.way.set()
     runner = web.ServerRunner(web.Server(provider.answer), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -135,4 +139,5 @@ async def running_provider(*, port: int = 0, path: str = "", **more: Any) -> Asy
         yield provider
     finally:
         provider.gate.set()
+        provider.way.set()
         await runner.cleanup()

@@ -70,6 +70,24 @@ async def test_a_new_key_is_found_at_once_and_unknown_ones_cost_nothing(
     assert provider.fetched == 3
 
 
+async def test_a_new_key_is_found_although_the_keys_of_before_are_on_their_way(
+    providers: Providers, provider: Provider, clock: MovingClock
+) -> None:
+    """A renewal was answered just before the provider began to use another key."""
+    issuer = entry(provider)
+    await providers.claims(provider.token(clock()), issuer)
+    clock.forward(seconds=TERMS.renew_after_ms / 1000)
+    provider.way.clear()
+    assert providers.keys_now(issuer)
+    await wait_until(lambda: provider.fetched == 2, "the renewal is answered")
+    provider.keys.append(jwk("k2"))
+    asking = [asyncio.create_task(providers.claims(provider.token(clock(), "k2"), issuer)) for _ in range(20)]
+    await asyncio.sleep(0)
+    provider.way.set()
+    assert all(await asyncio.gather(*asking))
+    assert provider.fetched == 3
+
+
 async def test_a_set_without_ids_may_be_exchanged_too(
     providers: Providers, provider: Provider, clock: MovingClock
 ) -> None:
