@@ -19,10 +19,11 @@ from holdpoint.errors import Refusal, StoreUnavailable
 from holdpoint.metrics import Metrics
 from holdpoint.model import RefusalCode
 from holdpoint.policy.limits import Budget
-from holdpoint.tasks import OnDeath, Tasks
+from holdpoint.tasks import OnDeath, Tasks, finished
 
 _TOGETHER_S = 60.0
 _LOOK_EVERY_S = 1.0
+_ENDS_IN_S = 3.0  # longer than a silent Redis is waited for
 
 _log = logging.getLogger(__name__)
 
@@ -119,4 +120,4 @@ class LimitedLog:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            await self.write()
+            await finished(self.write(), grace_s=_ENDS_IN_S)  # cut off, the same would be written again

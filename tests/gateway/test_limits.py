@@ -13,10 +13,14 @@ import pytest
 import redis
 
 from gateway.exchange import Exchange
+from gateway.journal import Journal
 from gateway.lane import Lane
+from gateway.limited import Limited, LimitedLog
 from gateway.limits import limited as limited_by
+from gateway.record import Recorder
 from holdpoint import apikey
 from holdpoint.clock import now_ms
+from holdpoint.metrics import Metrics
 from holdpoint.model import Evaluation, EventKind, KeyRecord, Query, State
 from holdpoint.policy.limits import Budget, Measure, Per
 from holdpoint.store import Store
@@ -251,6 +255,37 @@ async def test_a_flood_is_two_records_a_minute(redis_url: str, model: Model) -> 
     assert (last["limit"], last["times"], last["requester"]["principal"]) == ("a", 199, "dana@example.com")
     assert last["reason"] == "199 more such requests were refused within a minute."
     assert CLEAN not in json.dumps([first, second, last])
+
+
+async def test_who_stops_while_refusals_are_written_writes_them_once(
+    redis_server: RedisServer, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Exchange, Limited]] = []
+    refused, now = LimitedLog.refused, 0.0
+
+    async def noted(log: LimitedLog, exchange: Exchange, refusal: Limited) -> None:
+        seen.append((exchange, refusal))
+        await refused(log, exchange, refusal)
+
+    monkeypatch.setattr(LimitedLog, "refused", noted)
+    async with limited(redis_server.url, model, "id: a, requests_per_minute: 1") as world:
+        assert await statuses(world, 2) == [200, 429]
+        await world.events("traffic")
+        recorder = Recorder(world.store)
+        recorder.start()
+        log = LimitedLog(Journal(recorder, now_ms), Metrics(), tick=lambda: now)
+        for _ in range(3):
+            await refused(log, *seen[0])
+        now = 60.0
+        log.start()
+        redis_server.pause()
+        await wait_until(lambda: not log._counted, "they are being written", every=0.05)
+        stopping = asyncio.ensure_future(log.stop())
+        await asyncio.sleep(0)
+        redis_server.resume()
+        await stopping
+        await recorder.stop()
+        assert [each["times"] for each in await refusals(world)] == [1, 2]
 
 
 async def test_a_refusal_that_cannot_be_recorded_is_a_503(redis_server: RedisServer, model: Model) -> None:
