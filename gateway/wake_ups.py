@@ -5,6 +5,7 @@
     a hold changes ─▶ wake-up, in the stream of the gateway that waits for it ─▶ one reader per process ─▶ its waiters
     Redis was away, or has missed this process's beat ─▶ every hold that somebody waits for is looked at
     a deadline has passed, and nothing came ─▶ that hold is looked at
+    nobody waits for a hold any more (`left`) ─▶ it is noted there, unless somebody does by then
 
 Wake-ups are sent to the process's id in Redis, for as long as its beat says that it lives.
 """
