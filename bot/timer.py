@@ -67,9 +67,7 @@ class Timer:
         Raises:
             StoreUnavailable: Redis does not answer.
         """
-        early = (
-            0  # those on the list for which it is not time yet: someone has approved again, and has longer to confirm
-        )
+        early = 0  # for so many it is not time yet: who has approved again has longer to confirm
         while True:
             due = await self._store.holds.due(_BATCH, skip=early)
             early += [await self._advance(hold_id) for hold_id in due].count(False)

@@ -74,21 +74,22 @@ class Taking:
             raise Refusal(
                 RefusalCode.CONFLICT, "The Idempotency-Key was used before, with another request.", status=422
             )
-        if draft.asynchronous and found.state is State.PENDING and found.return_by_ms is not None:
-            return await self._collects_later(found)
-        if draft.asynchronous or found.state in (State.APPROVED, State.COMPLETED):
+        has_to_return = found.state is State.PENDING and found.return_by_ms is not None
+        if found.state in (State.APPROVED, State.COMPLETED) or (draft.asynchronous and not has_to_return):
             return found
         _log.info("request comes back to its hold", extra={"hold": found.id, "request": exchange.id})
+        return await self._come_back(found, collects=draft.asynchronous)
+
+    async def _come_back(self, found: Hold, *, collects: bool) -> Hold:
+        """The client is here again. ``collects``: it does not wait, and need not return in time any more."""
+        holds, gateway = self._store.holds, self._wake_ups.gateway
         try:
-            return await self._store.holds.attach(found, gateway=self._wake_ups.gateway)
+            attached = await holds.attach(found, gateway=gateway)
+            if collects:
+                await holds.make_asynchronous(found.id, gateway=gateway)
         except StoreUnavailable:
             self._wake_ups.left(found.id)
             raise
-
-    async def _collects_later(self, found: Hold) -> Hold:
-        """The client that had gone is back, and does not wait: it need not return in time any more."""
-        attached = await self._store.holds.attach(found, gateway=self._wake_ups.gateway)
-        await self._store.holds.make_asynchronous(found.id, gateway=self._wake_ups.gateway)
         return attached
 
     async def _hold(self, exchange: Exchange, draft: Draft, allowance: Allowance, *, if_first: bool) -> Hold:

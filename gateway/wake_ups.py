@@ -77,10 +77,9 @@ class WakeUps:
             self._recorder.settle("a leave", lambda: self._leave(hold))
 
     async def _leave(self, hold: str) -> None:
-        if self._waiting.waits_for(hold):  # the client is back already
-            return
-        await self._store.holds.leave(hold, gateway=self.gateway, grace_ms=self._grace_ms)
-        if self._waiting.waits_for(hold):  # it came back as this was on its way
+        if not self._waiting.waits_for(hold):
+            await self._store.holds.leave(hold, gateway=self.gateway, grace_ms=self._grace_ms)
+        if self._waiting.waits_for(hold):  # it came back as this was on its way, now or when Redis was asked before
             await self._look_at([hold])
 
     async def _listen(self) -> None:
