@@ -131,8 +131,9 @@ class Forwarder:
         else:
             transfer.begin(answer)
         while not transfer.done:
-            piece = await answer.read()
-            ready = transfer.take(piece, ended=answer.ended)
+            ready = transfer.take(
+                await answer.read(), ended=answer.ended
+            )  # unnamed: nothing of it is kept while we wait
             if ready:
                 await self._write(transfer, ready)
 

@@ -368,6 +368,14 @@ async def test_what_waited_when_the_lease_was_lost_holds_up_nothing_later(
         await store.outbox.ack("events", group="cards:teams", events=done)
     await store.leases.release("cards:teams", holder="another bot")
     await wait_until(lambda: bot.leading, "it leads again")
-    (later,) = await told(store, other, clock, 1)
-    await wait_until(lambda: board.replies, "the thread says what became of a later one")
-    assert later.id
+    later = await held(store, ROBOT)
+
+    async def stands() -> bool:
+        place = await store.cards.get(later.id, "teams:rest")
+        return place is not None and bool(place.message)
+
+    await wait_until(stands, "a later one has its card")
+    clock.forward(seconds=1)
+    decision = replace(make_decision(later), at_ms=clock())
+    await store.holds.decide(later, decision, state=State.APPROVED, body=None)
+    await wait_until(lambda: board.replies, "the thread says what became of it")
