@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import accumulate
@@ -25,7 +26,7 @@ from holdpoint.tasks import OnDeath, Tasks
 
 _MOST_ENTRIES = 512
 _MOST_BYTES = 8 * 1024 * 1024  # of one script call: Redis does nothing else meanwhile
-_MOST_UNSETTLED = 10_000
+_MOST_UNSETTLED = 10_000  # of each kind: clients that leave take no room of outcomes
 _SETTLE_EVERY_S = 0.5
 _SETTLE_AT_ONCE = 32  # a thousand clients may leave at once; the store's connections are for those who stay
 
@@ -55,6 +56,7 @@ class Recorder:
         self._idle = False  # nothing is on its way, or about to be
         self._unsent: asyncio.Future[list[Entry]] = self._loop.create_future()
         self._unsettled: set[asyncio.Task[None]] = set()
+        self._kinds: Counter[str] = Counter()  # of what is unsettled
         self._turn = asyncio.Semaphore(_SETTLE_AT_ONCE)
         self._ended = False
 
@@ -100,12 +102,13 @@ class Recorder:
 
     def settle(self, what: str, write: Callable[[], Awaitable[None]]) -> None:
         """Do ``write`` as soon as Redis takes it, in the background. A `Conflict` says that it was settled otherwise."""
-        if len(self._unsettled) >= _MOST_UNSETTLED:
+        if self._kinds[what] >= _MOST_UNSETTLED:
             _log.error("too much is unsettled; not written: %s", what)
             return
         task = self._settling.start(f"settle {what}", self._settle(what, write))
+        self._kinds[what] += 1
         self._unsettled.add(task)
-        task.add_done_callback(self._unsettled.discard)
+        task.add_done_callback(partial(self._settled, what))
 
     async def _run_to_the_end(self) -> None:
         unsent = self._unsent
@@ -189,6 +192,10 @@ class Recorder:
         del self._entries[:count], self._callers[:count]
         self._bytes -= sum(len(entry.data) for entry in entries)
         return entries, callers
+
+    def _settled(self, what: str, task: asyncio.Task[None]) -> None:
+        self._kinds[what] -= 1
+        self._unsettled.discard(task)
 
     async def _settle(self, what: str, write: Callable[[], Awaitable[None]]) -> None:
         while True:

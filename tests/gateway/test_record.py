@@ -214,6 +214,28 @@ async def test_what_is_unsettled_is_written_once_redis_is_back(redis_server: Red
     await store.aclose()
 
 
+async def test_clients_that_leave_leave_room_for_outcomes(store: Store) -> None:
+    """Ten thousand leave while Redis is away."""
+    recorder = Recorder(store)
+    back, written = asyncio.Event(), []
+
+    async def leave() -> None:
+        await back.wait()
+
+    async def outcome() -> None:
+        await back.wait()
+        written.append("an outcome")
+
+    for _ in range(10_000):
+        recorder.settle("a leave", leave)
+    recorder.settle("an outcome", outcome)
+    back.set()
+    async with within(20):
+        await recorder.settled()
+    assert written == ["an outcome"]
+    await recorder.stop()
+
+
 async def test_a_recorder_that_dies_says_so_and_nobody_waits_for_it(store: Store) -> None:
     deaths: list[str] = []
     recorder = Recorder(store, on_death=lambda name, _error: deaths.append(name))
