@@ -74,11 +74,19 @@ class Taking:
             raise Refusal(
                 RefusalCode.CONFLICT, "The Idempotency-Key was used before, with another request.", status=422
             )
-        has_to_return = found.state is State.PENDING and found.return_by_ms is not None
-        if found.state in (State.APPROVED, State.COMPLETED) or (draft.asynchronous and not has_to_return):
+        if found.state in (State.APPROVED, State.COMPLETED):
+            return found
+        if draft.asynchronous and not await self._has_to_return(found):
             return found
         _log.info("request comes back to its hold", extra={"hold": found.id, "request": exchange.id})
         return await self._come_back(found, collects=draft.asynchronous)
+
+    async def _has_to_return(self, found: Hold) -> bool:
+        """Whether the client is away, or will be taken for it: its gateway is lost, and not swept yet."""
+        if found.state is not State.PENDING:
+            return False
+        lost = bool(found.waiter) and not await self._store.gateways.is_alive(found.waiter)
+        return lost or found.return_by_ms is not None
 
     async def _come_back(self, found: Hold, *, collects: bool) -> Hold:
         """The client is here again. ``collects``: it does not wait, and need not return in time any more."""

@@ -432,6 +432,20 @@ async def test_a_client_that_left_and_will_collect_the_answer_later_has_come_bac
     assert len(model.received) == 1
 
 
+async def test_a_client_that_was_lost_with_its_gateway_and_will_collect_the_answer_later_has_come_back(
+    world: World,
+) -> None:
+    """A gateway is not missed before some seconds are over; the client is back before that."""
+    async with world.chat(headers={"Prefer": "wait=1"}) as answer:
+        hold = await world.store.holds.get(answer.headers["x-holdpoint-hold"])
+    await world.store.holds.attach(hold, gateway="lost#1")
+    async with world.chat(headers={"Prefer": "respond-async"}) as answer:
+        assert (answer.status, answer.headers["x-holdpoint-hold"]) == (202, hold.id)
+    await world.store.holds.leave(hold.id, gateway="lost#1", grace_ms=60_000)  # as the bot does when it is missed
+    now = await world.store.holds.get(hold.id)
+    assert (now.waiter, now.return_by_ms, now.asynchronous) == ("", None, True), "it is not cancelled for being away"
+
+
 async def test_an_sdk_that_times_out_and_retries_comes_back_to_its_hold(world: World, model: Model) -> None:
     async with sdk(world, timeout=0.4, max_retries=9) as client:
         asking = asyncio.ensure_future(client.chat.completions.create(model="demo", messages=MESSAGES))
