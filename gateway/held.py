@@ -98,8 +98,7 @@ class Held:
         """The client's own limit is over: it comes back for the answer. Others may wait on for the same hold here."""
         waiter.close()
         async with self._turn:
-            if not self._waiting.waits_for(waiter.hold):
-                await self._store.holds.make_asynchronous(waiter.hold, gateway=self._wake_ups.gateway)
+            await self._wake_ups.later(waiter.hold)
             hold = await self._store.holds.get(waiter.hold)
         exchange.state = hold.state
         await accepted(exchange, hold, [("preference-applied", preferences.applied)])

@@ -90,11 +90,10 @@ class Taking:
 
     async def _come_back(self, found: Hold, *, collects: bool) -> Hold:
         """The client is here again. ``collects``: it does not wait, and need not return in time any more."""
-        holds, gateway = self._store.holds, self._wake_ups.gateway
         try:
-            attached = await holds.attach(found, gateway=gateway)
+            attached = await self._store.holds.attach(found, gateway=self._wake_ups.gateway)
             if collects:
-                await holds.make_asynchronous(found.id, gateway=gateway)
+                await self._wake_ups.later(found.id)
         except StoreUnavailable:
             self._wake_ups.left(found.id)
             raise

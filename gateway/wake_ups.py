@@ -76,6 +76,18 @@ class WakeUps:
         if not self._waiting.waits_for(hold):
             self._recorder.settle("a leave", lambda: self._leave(hold))
 
+    async def later(self, hold: str) -> None:
+        """Who waited for ``hold`` here is told to come back for the answer: noted, unless somebody else waits here.
+
+        Raises:
+            StoreUnavailable: Redis does not answer.
+        """
+        if self._waiting.waits_for(hold):
+            return
+        await self._store.holds.make_asynchronous(hold, gateway=self.gateway)
+        if self._waiting.waits_for(hold):  # as in `_leave`
+            await self._look_at([hold])
+
     async def _leave(self, hold: str) -> None:
         if not self._waiting.waits_for(hold):
             await self._store.holds.leave(hold, gateway=self.gateway, grace_ms=self._grace_ms)

@@ -321,6 +321,30 @@ async def test_a_client_that_comes_back_as_it_leaves_is_still_waited_for(
         assert answer.status == 200
 
 
+def waiting(world: World, count: int) -> bool:
+    return f"holdpoint_waiting_requests {count}.0".encode() in world.gateway.metrics.render()
+
+
+@pytest.mark.promise(3)
+async def test_a_client_that_comes_back_as_another_is_told_to_come_back_later_hears_the_decision(
+    relay: Relay, beyond: World
+) -> None:
+    """Both have the same Idempotency-Key; the time of one is up while the return of the other is on its way."""
+    key = {"Idempotency-Key": "k"}
+    asking = asyncio.ensure_future(beyond.chat(RISKY, headers={**key, "Prefer": "wait=1"}).__aenter__())
+    (hold,) = await beyond.held()
+    relay.hold_up("attach")
+    again = asyncio.ensure_future(beyond.chat(RISKY, headers=key).__aenter__())
+    await relay.arrived.wait()
+    await wait_until(lambda: waiting(beyond, 0), "the time of the first one is up")
+    relay.let_go()
+    async with await asking as answer:
+        assert answer.status == 202
+    await beyond.approve(await beyond.store.holds.get(hold.id))
+    async with within(5), await again as answer:
+        assert answer.status == 200
+
+
 async def test_who_was_told_to_send_it_again_comes_back_to_what_was_held_unheard(relay: Relay, beyond: World) -> None:
     """Redis has made the hold (the second time: noted that its client is back), and its answer is lost."""
     relay.hold_up("hold", "_window")
