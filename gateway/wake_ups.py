@@ -142,6 +142,8 @@ class WakeUps:
 
     async def _take_back(self, ids: Sequence[str]) -> None:
         for hold in await self._store.holds.get_many(ids):
+            if not self._waiting.waits_for(hold.id):
+                continue  # its client left while those before it were taken back
             try:
                 await self._store.holds.attach(hold, gateway=self.gateway)
             except Conflict:

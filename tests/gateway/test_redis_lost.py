@@ -9,6 +9,7 @@ import pytest
 import redis.asyncio
 
 from holdpoint.model import State
+from holdpoint.store import keys
 from tests.gateway.model import Model, Received, http
 from tests.gateway.world import CLEAN, RISKY, World, running_world
 from tests.support.redis_relay import Relay, relayed
@@ -343,6 +344,36 @@ async def test_a_client_that_comes_back_as_another_is_told_to_come_back_later_he
     await beyond.approve(await beyond.store.holds.get(hold.id))
     async with within(5), await again as answer:
         assert answer.status == 200
+
+
+async def test_who_leaves_while_the_holds_of_a_gateway_are_taken_back_is_not_waited_for(
+    relay: Relay, beyond: World, redis_url: str
+) -> None:
+    """They were given up for lost, and are taken back one after the other."""
+    asking = []
+    for count in (1, 2):
+        asking.append(asyncio.ensure_future(beyond.chat(RISKY).__aenter__()))
+        await wait_until(lambda count=count: waiting(beyond, count), "it waits")
+    second, first = await beyond.held(2)
+    for each in (first, second):
+        await beyond.store.holds.leave(each.id, gateway=each.waiter, grace_ms=60_000)
+    relay.hold_up("attach")
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.zrem(keys.GATEWAYS, first.waiter)
+        await relay.arrived.wait()
+        beat = await client.zscore(keys.GATEWAYS, first.waiter)
+        asking[1].cancel()
+        await wait_until(lambda: waiting(beyond, 1) and settles("a leave"), "the second client leaves")
+        relay.let_go()
+
+        async def has_looked() -> bool:
+            return await client.zscore(keys.GATEWAYS, first.waiter) != beat
+
+        await wait_until(has_looked, "all of them are taken back, and the next beat is there")
+    found = {each.id: each for each in await beyond.store.holds.get_many([first.id, second.id])}
+    assert found[first.id].waiter == first.waiter
+    assert (found[second.id].waiter, found[second.id].return_by_ms is None) == ("", False), "it has to return"
+    asking[0].cancel()
 
 
 async def test_who_was_told_to_send_it_again_comes_back_to_what_was_held_unheard(relay: Relay, beyond: World) -> None:
