@@ -15,11 +15,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import islice
 
 from gateway.record import Recorder
 from gateway.wait import Waiting
 from holdpoint.errors import Conflict, StoreUnavailable
+from holdpoint.model import State
 from holdpoint.store import Store
 from holdpoint.tasks import OnDeath, Tasks
 
@@ -144,10 +146,11 @@ class WakeUps:
         for hold in await self._store.holds.get_many(ids):
             if not self._waiting.waits_for(hold.id):
                 continue  # its client left while those before it were taken back
-            try:
-                await self._store.holds.attach(hold, gateway=self.gateway)
-            except Conflict:
-                self._waiting.signal(hold.id)
+            if hold.state is State.PENDING:
+                with suppress(Conflict):
+                    await self._store.holds.attach(hold, gateway=self.gateway)
+                    continue
+            self._waiting.signal(hold.id)  # it is decided, or moves just now; nobody is woken by that
 
     async def _guard(self) -> None:
         """One look around for all: a timer for each of thousands would cost more than what it waits for."""

@@ -346,6 +346,29 @@ async def test_a_client_that_comes_back_as_another_is_told_to_come_back_later_he
         assert answer.status == 200
 
 
+async def test_a_decision_that_comes_while_a_hold_is_taken_back_is_heard(relay: Relay, beyond: World) -> None:
+    """The leave is written behind the return, and the decision before the return is written anew: it wakes nobody."""
+    key = {"Idempotency-Key": "k"}
+    asking = asyncio.ensure_future(beyond.chat(RISKY, headers=key).__aenter__())
+    (hold,) = await beyond.held()
+    relay.hold_up("attach")
+    again = asyncio.ensure_future(beyond.chat(RISKY, headers=key).__aenter__())
+    await relay.arrived.wait()
+    asking.cancel()
+    await wait_until(lambda: settles("a leave"), "it leaves")
+    await beyond.store.ping()
+    relay.let_go()
+    relay.hold_up_command("HGETALL")
+    async with within(5):
+        await relay.arrived.wait()
+    found = await beyond.store.holds.get(hold.id)
+    assert not found.waiter
+    await beyond.approve(found)
+    relay.let_go()
+    async with within(5), await again as answer:
+        assert answer.status == 200
+
+
 async def test_who_leaves_while_the_holds_of_a_gateway_are_taken_back_is_not_waited_for(
     relay: Relay, beyond: World, redis_url: str
 ) -> None:

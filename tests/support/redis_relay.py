@@ -29,7 +29,14 @@ class Relay:
     def hold_up(self, *script: str) -> None:
         """Keep the next call of ``script`` (as `Script` takes it) here, with what comes over its connection after it."""
         with redis.Redis.from_url(self._redis_url) as client:
-            self._held_up = client.script_load(Script(*script).source).encode()
+            self._keep(client.script_load(Script(*script).source).encode())
+
+    def hold_up_command(self, name: str) -> None:
+        """The same of the next command of this name."""
+        self._keep(name.encode())
+
+    def _keep(self, what: bytes) -> None:
+        self._held_up = what
         self._fate = asyncio.get_running_loop().create_future()
         self.arrived.clear()
 
