@@ -92,12 +92,19 @@ class Taking:
         """The client is here again. ``collects``: it does not wait, and need not return in time any more."""
         try:
             attached = await self._store.holds.attach(found, gateway=self._wake_ups.gateway)
-            if collects:
-                await self._wake_ups.later(found.id)
-        except StoreUnavailable:
-            self._wake_ups.left(found.id)
+        except Unheard as unheard:
+            self._wake_ups.left(unheard.hold)
             raise
+        if collects:
+            await self._collects(found.id)
         return attached
+
+    async def _collects(self, hold: str) -> None:
+        try:
+            await self._wake_ups.later(hold)
+        except StoreUnavailable:
+            self._wake_ups.left(hold)
+            raise
 
     async def _hold(self, exchange: Exchange, draft: Draft, allowance: Allowance, *, if_first: bool) -> Hold:
         try:

@@ -8,7 +8,7 @@
     ├── Refusal                 the gateway answers the client with a refusal; carries status, code and reason
     ├── StoreError              the store could not do what was asked
     │   ├── StoreUnavailable    Redis is lost, slow, full or read-only, or its policy not ready in time: the caller refuses
-    │   │   └── Unheard         … and may have made a hold before it was; carries its id
+    │   │   └── Unheard         … and may have made a hold before it was, or noted who waits; carries its id
     │   ├── NotFound            no such hold, key, policy version or route
     │   ├── OverLimit           what is about to be made is one more than a limit of the policy allows
     │   └── Conflict            the stored state is not the one that the caller acted on; nothing was changed
@@ -115,7 +115,7 @@ class StoreUnavailable(StoreError):
 
 
 class Unheard(StoreUnavailable):
-    """Nobody knows whether the hold with the id ``hold`` was made."""
+    """Nobody knows whether the hold with the id ``hold`` was made, or is waited for now."""
 
     def __init__(self, hold: str, why: str) -> None:
         super().__init__(why)

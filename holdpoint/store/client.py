@@ -147,6 +147,11 @@ def is_missing_group(error: StoreUnavailable) -> bool:
     return isinstance(error.__cause__, ResponseError) and str(error.__cause__).startswith("NOGROUP")
 
 
+def is_refusal(error: StoreUnavailable) -> bool:
+    """Whether the server itself said no, as one does that is full or a replica: then nothing was done."""
+    return isinstance(error.__cause__, ResponseError)
+
+
 def _not_done(found: Any) -> Exception | None:
     """What went wrong with a transaction, by the answer to its EXEC: an error, or a list that should have none."""
     if isinstance(found, list):

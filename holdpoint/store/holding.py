@@ -14,7 +14,7 @@ from holdpoint.errors import Conflict, OverLimit, StoreUnavailable, Unheard
 from holdpoint.lifecycle import longest_open_ms, pending_due_ms
 from holdpoint.model import Hold, State
 from holdpoint.store import codec, hold_events, keys
-from holdpoint.store.client import Client, Script
+from holdpoint.store.client import Client, Script, is_refusal
 from holdpoint.store.conflicts import conflict
 from holdpoint.store.drafts import Draft
 from holdpoint.store.fingerprints import fingerprint
@@ -66,7 +66,8 @@ class Holding(HoldReader):
         fields = codec.new_fields(draft, new, fingerprint=same)
         limit_keys, limit_arguments = self._limits.of_hold(allowance)
         answer = await self._heard(
-            new,
+            new.id,
+            _HOLD,
             [keys.hold(new.id), keys.state(State.PENDING), keys.DUE, keys.EVENTS, keys.same(same),
              keys.idempotency(idempotency), keys.at(new.waiter),
              keys.requests_of(requester.owner or requester.principal), keys.state(State.APPROVED), *limit_keys],
@@ -88,16 +89,20 @@ class Holding(HoldReader):
 
         Raises:
             Conflict: the hold changed since it was read.
+            Unheard: it may have been written that ``gateway`` waits.
         """
         if hold.state.is_final:
             return hold
         returned = replace(hold, return_by_ms=None)
-        await self._run(
+        answer = await self._heard(
+            hold.id,
             _ATTACH,
             [keys.hold(hold.id), keys.DUE, keys.EVENTS, keys.at(gateway), keys.at(hold.waiter),
              keys.wake(hold.waiter), keys.same(fingerprint(hold.requester, hold.connection, hold.original_digest))],
             [hold.id, self._clock(), hold.rev, gateway, pending_due_ms(returned)],
         )  # fmt: skip
+        if answer != b"ok":
+            raise conflict(answer)
         return replace(
             hold, rev=hold.rev + 1, waiter=gateway, left_ms=None, return_by_ms=None, asynchronous=False
         )  # fmt: skip
@@ -145,12 +150,14 @@ class Holding(HoldReader):
         new = codec.new_hold(draft, self._ids.new(now), created_ms=now, deadline_ms=deadline, waiter=waiter)
         return replace(new, due_ms=pending_due_ms(new))
 
-    async def _heard(self, new: Hold, names: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        """What ``hold.lua`` answers, which makes ``new``."""
+    async def _heard(self, hold: str, script: Script, names: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """What ``script`` answers, by which somebody waits for ``hold``; or `Unheard`, unless it surely did nothing."""
         try:
-            return await self._client.shared_script(_HOLD, names, arguments)
+            return await self._client.shared_script(script, names, arguments)
         except StoreUnavailable as error:
-            raise Unheard(new.id, str(error)) from error
+            if is_refusal(error):
+                raise
+            raise Unheard(hold, str(error)) from error
 
     async def _run(self, script: Script, keys_: Sequence[str], arguments: Sequence[Argument]) -> None:
         """Do it, or raise `Conflict`."""

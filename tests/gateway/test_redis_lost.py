@@ -399,6 +399,21 @@ async def test_who_leaves_while_the_holds_of_a_gateway_are_taken_back_is_not_wai
     asking[0].cancel()
 
 
+async def test_what_redis_refuses_to_hold_is_not_noted_as_left(lost: World, redis_server: RedisServer) -> None:
+    """It can be read, and takes no writes: as a replica, or when it is full. The second one would come back to its hold."""
+    prompts = ("a password", RISKY)
+    asking = asyncio.ensure_future(lost.chat(RISKY).__aenter__())
+    (hold,) = await lost.held()
+    await lost.store.holds.leave(hold.id, gateway=hold.waiter, grace_ms=60_000)
+    async with redis.asyncio.Redis.from_url(redis_server.url) as operator:
+        await operator.config_set("min-replicas-to-write", 1)
+        for prompt in prompts:
+            async with lost.chat(prompt) as answer:
+                assert answer.status == 503
+            assert not settles("a leave"), "nobody waits, as far as Redis knows"
+    asking.cancel()
+
+
 async def test_who_was_told_to_send_it_again_comes_back_to_what_was_held_unheard(relay: Relay, beyond: World) -> None:
     """Redis has made the hold (the second time: noted that its client is back), and its answer is lost."""
     relay.hold_up("hold", "_window")
