@@ -28,6 +28,7 @@ from holdpoint.tasks import OnDeath, Tasks
 _BLOCK_MS = 5_000
 _BEAT_EVERY_S = 1.0
 _MISSED_AFTER_S = 3.0
+_LOOKS = 3
 _AGAIN_AFTER_S = 0.2
 _LOOK_AT_ONCE = 200
 _LOOK_AROUND_S = 1.0
@@ -52,6 +53,7 @@ class WakeUps:
         self._recorder = recorder
         self._grace_ms = int(abandon_grace_s * 1000)
         self._tasks = Tasks(on_death=on_death)
+        self._looks = 0  # so many beats are still followed by a look at all holds
         self.gateway = ""
 
     async def start(self, name: str) -> None:
@@ -111,22 +113,25 @@ class WakeUps:
                 await asyncio.sleep(_AGAIN_AFTER_S)
                 continue
             for position, hold in wakes:  # noqa: B007 - the last position is where the next read begins
-                self._waiting.hear(hold)
+                if hold:
+                    self._waiting.hear(hold)
+                else:
+                    self._looks = _LOOKS  # it is back, and what it had was given up
             await asyncio.sleep(0)  # who was woken goes on first, and the next read is asked for after that
 
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()
-        last, looks = loop.time(), 0
+        last = loop.time()
         while True:
             try:
                 known = await self._store.gateways.beat(self.gateway)
                 if not known or loop.time() - last > _MISSED_AFTER_S:
                     # It was taken for gone, also when only a clock has leapt; or silent for so long it may be, now or
                     # with the sweeper's next round.
-                    looks = 3
+                    self._looks = _LOOKS
                 last = loop.time()
-                if looks:
-                    looks -= 1
+                if self._looks:
+                    self._looks -= 1
                     await self._look_at(self._waiting.holds())
             except StoreUnavailable:
                 _log.debug("no beat: Redis is away")

@@ -50,6 +50,8 @@ class Gateways:
     async def wakes(self, gateway: str, *, after: str, block_ms: int) -> list[tuple[str, str]]:
         """Holds whose state changed since position ``after`` ("0" for all that is there): (position, hold id) pairs.
 
+        An empty id says that the process was taken for gone, and all that it had given up.
+
         Blocks up to ``block_ms``; an empty list says that nothing came.
         """
         answer = await self._client.blocking(
@@ -67,7 +69,7 @@ class Gateways:
         return [(raw.decode(), sorted(i.decode() for i in ids)) for raw, ids in zip(gone, rows, strict=True)]
 
     async def forget(self, gateway: str) -> bool:
-        """Everything that a lost gateway had has been dealt with. False: it has taken on more meanwhile, and keeps that."""
+        """Everything that a lost gateway had has been dealt with. False: it is back, or has taken on more, and keeps that."""
         answer = await self._client.script(
             _FORGET, [keys.GATEWAYS, keys.at(gateway), keys.wake(gateway)], [gateway, self._silent_since()]
         )

@@ -78,6 +78,32 @@ async def test_a_gateway_that_was_taken_for_gone_without_missing_a_beat_takes_it
         assert answer.status == 200
 
 
+async def test_a_gateway_that_takes_on_more_while_it_is_swept_takes_back_what_it_had(
+    world: World, redis_url: str
+) -> None:
+    """As above, and the next request comes before the sweep is over."""
+    asking = [asyncio.ensure_future(world.chat(RISKY).__aenter__())]
+    (hold,) = await world.held()
+    ahead = await Store.open(redis_url, clock=lambda: now_ms() + 10_000)
+    ((gateway, holds),) = await ahead.gateways.lost()
+    for each in holds:
+        await ahead.holds.leave(each, gateway=gateway, grace_ms=60_000)
+    asking.append(asyncio.ensure_future(world.chat("another password").__aenter__()))
+    await world.held(2)
+    assert not await ahead.gateways.forget(gateway)
+    await ahead.aclose()
+
+    async def taken_back() -> bool:
+        return (await world.store.holds.get(hold.id)).waiter == hold.waiter
+
+    await wait_until(taken_back, "the gateway waits for it again")
+    for each in await world.held(2):
+        await world.reject(each)
+    for each in asking:
+        async with within(5), await each as answer:
+            assert answer.status == 403
+
+
 @pytest.mark.promise(3)
 async def test_two_requests_with_one_key_spend_one_approval(world: World, model: Model) -> None:
     key = {"Idempotency-Key": "k"}

@@ -197,9 +197,9 @@ async def test_a_silent_gateway_is_gone_and_a_successor_retires_it_at_once(
     assert await store.gateways.lost() == []
 
 
-@pytest.mark.parametrize("beats", [True, False])
+@pytest.mark.parametrize("beats", [2, 1, 0])
 async def test_what_a_gateway_takes_on_while_it_is_swept_is_swept_after_its_next_loss(
-    beats: bool, store: Store, gateway: str, clock: MovingClock
+    beats: int, store: Store, gateway: str, clock: MovingClock
 ) -> None:
     """It was stalled, and comes back in the middle of the sweep; then it is killed."""
     first = await hold_in(store, S.PENDING, gateway=gateway)
@@ -211,7 +211,7 @@ async def test_what_a_gateway_takes_on_while_it_is_swept_is_swept_after_its_next
     await store.holds.attach(await store.holds.get(first.id), gateway=gateway)
     second = await hold_in(store, S.RELEASED, gateway=gateway)
     assert not await store.gateways.forget(gateway)
-    if beats:
+    if beats > 1:
         await store.gateways.beat(gateway)
     clock.forward(seconds=GONE_AFTER_MS / 1000)
     assert await store.gateways.lost() == [(gateway, sorted([first.id, second.id]))]
