@@ -82,9 +82,11 @@ class Taking:
         return await self._come_back(found, collects=draft.asynchronous)
 
     async def _has_to_return(self, found: Hold) -> bool:
-        """Whether the client is away, or will be taken for it: its gateway is lost, and not swept yet."""
+        """Whether the client is away, or will be taken for it: its leave is on its way, or its gateway lost and not swept yet."""
         if found.state is not State.PENDING:
             return False
+        if found.waiter == self._wake_ups.gateway:
+            return not self._wake_ups.waits_for(found.id)
         lost = bool(found.waiter) and not await self._store.gateways.is_alive(found.waiter)
         return lost or found.return_by_ms is not None
 

@@ -75,6 +75,10 @@ class WakeUps:
         except StoreUnavailable:
             _log.info("Redis is away: this gateway will be missed after five seconds")
 
+    def waits_for(self, hold: str) -> bool:
+        """Whether a request of this process waits for ``hold``."""
+        return self._waiting.waits_for(hold)
+
     def left(self, hold: str) -> None:
         """Nobody waits for ``hold`` here any more: noted as soon as Redis takes it, unless somebody does by then."""
         if not self._waiting.waits_for(hold):

@@ -414,6 +414,24 @@ async def test_what_redis_refuses_to_hold_is_not_noted_as_left(lost: World, redi
     asking.cancel()
 
 
+async def test_a_client_that_will_collect_the_answer_before_its_leave_is_written_has_come_back(
+    relay: Relay, beyond: World
+) -> None:
+    """Redis is lost as the client leaves."""
+    key = {"Idempotency-Key": "k"}
+    asking = asyncio.ensure_future(beyond.chat(RISKY, headers=key).__aenter__())
+    (hold,) = await beyond.held()
+    relay.hold_up("leave")
+    asking.cancel()
+    await relay.arrived.wait()
+    relay.lose()
+    async with beyond.chat(RISKY, headers={**key, "Prefer": "respond-async"}) as answer:
+        assert answer.status == 202
+    await wait_until(lambda: not settles("a leave"), "the leave is settled")
+    found = await beyond.store.holds.get(hold.id)
+    assert (found.waiter, found.return_by_ms, found.asynchronous) == ("", None, True), "it is not cancelled"
+
+
 async def test_who_was_told_to_send_it_again_comes_back_to_what_was_held_unheard(relay: Relay, beyond: World) -> None:
     """Redis has made the hold (the second time: noted that its client is back), and its answer is lost."""
     relay.hold_up("hold", "_window")
