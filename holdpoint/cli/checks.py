@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import http.client
 import socket
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -134,5 +135,5 @@ def _is_ours(host: str, port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://{shown}:{port}/metrics", timeout=2) as answer:
             return b"holdpoint_" in answer.read(1_000_000)
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):  # nothing there, or what answers speaks no HTTP
         return False

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from importlib import resources
 
 import redis
@@ -66,3 +67,17 @@ def test_a_missing_credential_is_a_warning(cli: Cli) -> None:
     text = SAMPLE.replace("environment: production}", "environment: production, credential: env:NOT_SET_ANYWHERE}")
     assert cli("policy", "push", "-", stdin=text).code == 0
     assert grades(cli)["credentials"] == "warn"
+
+
+def test_a_program_on_the_port_that_speaks_no_http_is_another_program(cli: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+
+        def greet() -> None:
+            client, _ = taken.accept()
+            with client:
+                client.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+                client.recv(1000)
+
+        threading.Thread(target=greet, daemon=True).start()
+        found = grades(cli, HOLDPOINT_GATEWAY_PORT=str(taken.getsockname()[1]))
+    assert found["gateway port"] == "fail"
