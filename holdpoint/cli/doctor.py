@@ -53,6 +53,7 @@ async def _examine(part: str | None) -> list[Finding]:
     findings.extend(await examine_slack(settings))
     findings.extend(await examine_teams(settings))
     findings.extend(await examine_email(settings))
-    findings.append(checks.port("gateway port", settings.gateway_host, settings.gateway_port))
+    if settings.gateway_socket is None:
+        findings.append(checks.port("gateway port", settings.gateway_host, settings.gateway_port))
     findings.append(checks.port("bot port", settings.bot_host, settings.bot_port))
     return findings

@@ -81,3 +81,10 @@ def test_a_program_on_the_port_that_speaks_no_http_is_another_program(cli: Cli) 
         threading.Thread(target=greet, daemon=True).start()
         found = grades(cli, HOLDPOINT_GATEWAY_PORT=str(taken.getsockname()[1]))
     assert found["gateway port"] == "fail"
+
+
+def test_a_port_does_not_matter_where_the_gateway_has_a_socket(cli: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        found = grades(cli, HOLDPOINT_GATEWAY_SOCKET="gateway.sock", HOLDPOINT_GATEWAY_PORT=port)
+    assert "gateway port" not in found
