@@ -6,8 +6,10 @@ import asyncio
 import errno
 import http.client
 import socket
+import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 from holdpoint import key_life
 from holdpoint.cli.common import opened_store
@@ -114,8 +116,8 @@ def ledger(settings: Settings) -> Finding:
     return Finding("ledger", Grade.OK, f"{records} records")
 
 
-def port(name: str, host: str, number: int) -> Finding:
-    """Whether a process could listen there, or one of ours does."""
+def port(name: str, host: str, number: int, *, certificate: Path | None = None) -> Finding:
+    """Whether a process could listen there, or one of ours does: with TLS, one that shows ``certificate``."""
     if number == 0:
         return Finding(name, Grade.OK, "any")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -124,7 +126,7 @@ def port(name: str, host: str, number: int) -> Finding:
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             return Finding(name, Grade.FAIL, f"{number}: {error.strerror}", "choose another address or port")
-        if _is_ours(host, number):
+        if _is_ours(host, number) if certificate is None else _shows(host, number, certificate):
             return Finding(name, Grade.OK, f"{number}: Holdpoint runs there")
         return Finding(name, Grade.FAIL, f"{number} is in use by another program", "choose another port")
     return Finding(name, Grade.OK, f"{number} is free")
@@ -136,4 +138,13 @@ def _is_ours(host: str, port: int) -> bool:
         with urllib.request.urlopen(f"http://{shown}:{port}/metrics", timeout=2) as answer:
             return b"holdpoint_" in answer.read(1_000_000)
     except (OSError, ValueError, http.client.HTTPException):  # nothing there, or what answers speaks no HTTP
+        return False
+
+
+def _shows(host: str, port: int, certificate: Path) -> bool:
+    """Whether what listens there has this certificate; it is shown before one of ours is asked for."""
+    try:
+        shown = ssl.get_server_certificate((host, port), timeout=2)
+        return "".join(shown.split()) in "".join(certificate.read_text().split())
+    except (OSError, ValueError):
         return False

@@ -54,6 +54,7 @@ async def _examine(part: str | None) -> list[Finding]:
     findings.extend(await examine_teams(settings))
     findings.extend(await examine_email(settings))
     if settings.gateway_socket is None:
-        findings.append(checks.port("gateway port", settings.gateway_host, settings.gateway_port))
+        host, number, certificate = settings.gateway_host, settings.gateway_port, settings.gateway_tls_cert
+        findings.append(checks.port("gateway port", host, number, certificate=certificate))
     findings.append(checks.port("bot port", settings.bot_host, settings.bot_port))
     return findings

@@ -4,10 +4,14 @@ import socket
 import threading
 from importlib import resources
 
+import pytest
 import redis
 
+from tests.support.certificates import Authority
 from tests.support.cli import Cli
+from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
 
 SAMPLE = (resources.files("holdpoint.demo") / "policy.yaml").read_text()
 ANY_PORTS = {"HOLDPOINT_GATEWAY_PORT": "0", "HOLDPOINT_BOT_PORT": "0"}
@@ -88,3 +92,27 @@ def test_a_port_does_not_matter_where_the_gateway_has_a_socket(cli: Cli) -> None
         port = str(taken.getsockname()[1])
         found = grades(cli, HOLDPOINT_GATEWAY_SOCKET="gateway.sock", HOLDPOINT_GATEWAY_PORT=port)
     assert "gateway port" not in found
+
+
+@pytest.mark.parametrize("asks", [False, True], ids=["TLS", "TLS with certificates of clients"])
+async def test_a_gateway_with_tls_is_known_on_its_port(cli: Cli, *, asks: bool) -> None:
+    authority, port = Authority(cli.folder), free_port()
+    pair = authority.issue("localhost")
+    settings = ANY_PORTS | {
+        "HOLDPOINT_GATEWAY_PORT": str(port),
+        "HOLDPOINT_GATEWAY_TLS_CERT": str(pair.certificate),
+        "HOLDPOINT_GATEWAY_TLS_KEY": str(pair.key),
+        "HOLDPOINT_GATEWAY_TLS_CLIENT_CA": str(authority.ca) if asks else "",
+    }
+    gateway = cli.start("gateway", settings=settings)
+    try:
+        await wait_until(lambda: _listens(port), "it listens", seconds=60)
+        assert grades(cli, **settings)["gateway port"] == "ok"
+    finally:
+        gateway.terminate()
+        gateway.communicate(timeout=60)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
