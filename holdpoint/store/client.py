@@ -42,8 +42,10 @@ class Client:
             self._readers = Readers(new_pool(url, timeout=None))
             self._greeted = Greeted(new_pool(url, timeout=None))
             self._line = Line(self._greeted.connect, error=to_error, patience_s=_COMMAND_TIMEOUT_S)
-        except ValueError:
-            raise ConfigurationError("HOLDPOINT_REDIS_URL: not a redis://, rediss:// or unix:// URL") from None
+        except (ValueError, TypeError, RedisError):  # the driver's ways to refuse a URL, and an option behind it
+            raise ConfigurationError(
+                "HOLDPOINT_REDIS_URL: not a redis://, rediss:// or unix:// URL, or one with an unknown option"
+            ) from None
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -30,6 +30,14 @@ def test_usage_and_configuration_are_one_line_and_exit_2(arguments: list[str], s
     [
         ({"HOLDPOINT_GATEWAY_PORT": "many"}, "holdpoint: HOLDPOINT_GATEWAY_PORT: "),
         ({"HOLDPOINT_REDIS_URL": "http://example.com"}, "holdpoint: HOLDPOINT_REDIS_URL: not a redis://"),
+        (
+            {"HOLDPOINT_REDIS_URL": "redis://127.0.0.1:1?connect_timeout=5"},
+            "holdpoint: HOLDPOINT_REDIS_URL: not a redis://",
+        ),
+        (
+            {"HOLDPOINT_REDIS_URL": "rediss://127.0.0.1:1?ssl_cert_reqs=no"},
+            "holdpoint: HOLDPOINT_REDIS_URL: not a redis",
+        ),
         ({"HOLDPOINT_REDIS_URL": "unix:///nowhere/redis.sock"}, "holdpoint: Redis: ConnectionError"),
         ({"HOLDPOINT_LOG_LEVEL": "LOUD"}, "holdpoint: HOLDPOINT_LOG_LEVEL: "),
     ],
