@@ -10,6 +10,7 @@ import os
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
@@ -20,6 +21,8 @@ from holdpoint.errors import ConfigurationError
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MODE = re.compile(r"[0-7]{3}")
 _TEAM = re.compile(r"[TE][A-Z0-9]{1,63}")
+
+_Seconds = Annotated[float, Field(le=10 * 366 * 86400)]  # ten years; Redis cannot count any number of milliseconds
 
 
 class Settings(BaseSettings):
@@ -61,17 +64,19 @@ class Settings(BaseSettings):
     public_url: str = Field("", description="how people reach the bot, for links; empty: http://bot_host:bot_port")
 
     max_body_bytes: int = Field(10 * 1024 * 1024, gt=0, description="largest request body")
-    body_timeout_s: float = Field(30, gt=0, description="longest wait for the next piece of a request body")
-    heartbeat_after_s: float = Field(10, ge=0, description="grace before a held stream gets heartbeats; 0: never")
-    heartbeat_every_s: float = Field(10, gt=0, description="pause between heartbeats")
-    abandon_grace_s: float = Field(120, ge=0, description="how long a hold whose client left waits for its return")
-    collect_within_s: float = Field(3600, gt=0, description="how long an approval may stay uncollected")
-    retention_s: float = Field(7 * 86400, gt=0, description="how long Redis keeps a closed hold (the ledger keeps all)")
-    upstream_connect_timeout_s: float = Field(5, gt=0, description="longest wait for a connection to a model")
-    upstream_read_timeout_s: float = Field(300, gt=0, description="longest silence of a model")
-    write_timeout_s: float = Field(60, gt=0, description="longest time that a client may refuse to read")
+    body_timeout_s: _Seconds = Field(30, gt=0, description="longest wait for the next piece of a request body")
+    heartbeat_after_s: _Seconds = Field(10, ge=0, description="grace before a held stream gets heartbeats; 0: never")
+    heartbeat_every_s: _Seconds = Field(10, gt=0, description="pause between heartbeats")
+    abandon_grace_s: _Seconds = Field(120, ge=0, description="how long a hold whose client left waits for its return")
+    collect_within_s: _Seconds = Field(3600, gt=0, description="how long an approval may stay uncollected")
+    retention_s: _Seconds = Field(
+        7 * 86400, gt=0, description="how long Redis keeps a closed hold (the ledger keeps all)"
+    )
+    upstream_connect_timeout_s: _Seconds = Field(5, gt=0, description="longest wait for a connection to a model")
+    upstream_read_timeout_s: _Seconds = Field(300, gt=0, description="longest silence of a model")
+    write_timeout_s: _Seconds = Field(60, gt=0, description="longest time that a client may refuse to read")
     record_response_bytes: int = Field(1024 * 1024, ge=0, description="most of a response that is kept and recorded")
-    drain_s: float = Field(10, ge=0, description="how long a stopping gateway waits for running answers")
+    drain_s: _Seconds = Field(10, ge=0, description="how long a stopping gateway waits for running answers")
 
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     log_format: str = Field("json", description="json, or text for a terminal")

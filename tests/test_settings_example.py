@@ -52,6 +52,9 @@ def test_the_example_itself_is_a_valid_env_file(tmp_path: Path, monkeypatch: pyt
         ("HOLDPOINT_GATEWAY_PORT", "70000", "HOLDPOINT_GATEWAY_PORT: "),
         ("HOLDPOINT_REDIS_FSYNC", "never", "HOLDPOINT_REDIS_FSYNC: must be 'always' or 'everysec'"),
         ("HOLDPOINT_MAX_BODY_BYTES", "0", "HOLDPOINT_MAX_BODY_BYTES: "),
+        ("HOLDPOINT_RETENTION_S", "inf", "HOLDPOINT_RETENTION_S: "),
+        ("HOLDPOINT_RETENTION_S", "1e30", "HOLDPOINT_RETENTION_S: "),
+        ("HOLDPOINT_DRAIN_S", "inf", "HOLDPOINT_DRAIN_S: "),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_it(
