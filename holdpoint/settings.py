@@ -237,12 +237,17 @@ def load_settings(**overrides: object) -> Settings:
     """The settings from the environment, with ``overrides`` on top.
 
     Raises:
-        ConfigurationError: one line per wrong variable, naming it; never its value, which may be a secret.
+        ConfigurationError: one line per wrong variable, naming it; never its value, which may be a secret. Or `.env`
+            cannot be read.
     """
     try:
         return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks what it is given
     except ValidationError as error:
         raise ConfigurationError("\n".join(_line(e["loc"], e["msg"]) for e in error.errors())) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(".env: not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigurationError(f".env: {error.strerror}") from None
 
 
 def resolve_credential(reference: str) -> SecretStr | None:

@@ -75,3 +75,14 @@ def test_an_empty_variable_is_the_same_as_none(tmp_path: Path, monkeypatch: pyte
     settings = load_settings()
     assert settings.slack_bot_token is None
     assert settings.policy is None
+
+
+def test_an_env_file_that_cannot_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_bytes(b"HOLDPOINT_KEY=caf\xe9\n")
+    with pytest.raises(ConfigurationError, match=r"^\.env: not UTF-8 text$"):
+        load_settings()
+    Path(".env").unlink()
+    Path(".env").symlink_to("/proc/self/mem")  # opens, and cannot be read, by root neither
+    with pytest.raises(ConfigurationError, match=r"^\.env: "):
+        load_settings()
