@@ -17,6 +17,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from holdpoint.errors import ConfigurationError
+from holdpoint.urls import is_of_a_site
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MODE = re.compile(r"[0-7]{3}")
@@ -194,6 +195,13 @@ class Settings(BaseSettings):
         if value.lower() not in ("x-forwarded-for", "forwarded"):
             raise ValueError("must be 'x-forwarded-for' or 'forwarded'")
         return value.lower()
+
+    @field_validator("public_url")
+    @classmethod
+    def _site(cls, value: str) -> str:
+        if value and not is_of_a_site(value):
+            raise ValueError("must be a URL such as https://holdpoint.example.com")
+        return value
 
     @field_validator("slack_trusted_teams")
     @classmethod
