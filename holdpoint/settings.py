@@ -233,7 +233,8 @@ class Settings(BaseSettings):
     @property
     def link_base(self) -> str:
         """The URL in front of ``/review``, without a slash at the end."""
-        return (self.public_url or f"http://{self.bot_host}:{self.bot_port}").rstrip("/")
+        host = f"[{self.bot_host}]" if ":" in self.bot_host else self.bot_host
+        return (self.public_url or f"http://{host}:{self.bot_port}").rstrip("/")
 
     @property
     def ledger(self) -> str:

@@ -91,3 +91,13 @@ def test_an_env_file_that_cannot_be_read_is_one_line(tmp_path: Path, monkeypatch
     Path(".env").symlink_to("/proc/self/mem")  # opens, and cannot be read, by root neither
     with pytest.raises(ConfigurationError, match=r"^\.env: "):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("host", "base"), [("::1", "http://[::1]:8081"), ("::", "http://[::]:8081"), ("localhost", "http://localhost:8081")]
+)
+def test_links_lead_to_the_address_that_the_bot_listens_on(
+    host: str, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDPOINT_BOT_HOST", host)
+    assert load_settings().link_base == base
