@@ -1,15 +1,17 @@
 """The commands. One file per group, loaded when it is used; this file is the table of them and the exit codes.
 
-Exit codes: 0 well, 1 the answer is no (`Refused`, and what the store or the ledger refuses), 2 usage or configuration.
-Errors are one line on stderr. This package is the composition root: the only part of `holdpoint` that may import
+Exit codes: 0 well, 1 the answer is no (`Refused`, and what the store or the ledger refuses), 2 usage or configuration;
+130 and 141, as shells say it, for Ctrl-C and for output that nobody reads any more. Errors are one line on stderr. This package is the composition root: the only part of `holdpoint` that may import
 `gateway` and `bot`, to start them.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.metadata
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -32,6 +34,8 @@ _COMMANDS = {
     "run": "holdpoint.cli.run:run",
     "teams": "holdpoint.cli.teams:teams",
 }
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class _Commands(click.Group):
@@ -84,11 +88,21 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _fail(str(error), 1)
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        # Who read the output left, as `head` does. Keep the interpreter from trying again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit:
+        # click ends so, with 1, when who read the output has left, as `head` does. That is neither a yes nor a no.
+        _drop_output()
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _drop_output()
+        return _fail(f"{error.filename or 'the output'} cannot be written: {error.strerror}", 2)
     return code if isinstance(code, int) else 0
+
+
+def _drop_output() -> None:
+    """Keep the interpreter from trying again at its end to write what it could not."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> int:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from importlib import resources
+from pathlib import Path
+
 import pytest
 
-from tests.support.cli import Cli
+from tests.support.cli import Cli, command, environment
+
+SAMPLE = (resources.files("holdpoint.demo") / "policy.yaml").read_text()
 
 
 @pytest.mark.parametrize(
@@ -62,3 +69,29 @@ def test_without_a_redis_url_a_command_brings_its_own_server_and_keeps_what_it_w
     assert created.code == 0
     listed = cli("keys", "list", "--json", settings=embedded)
     assert [key["id"] for key in listed.json["keys"]] == [created.json["id"]]
+
+
+def ended_into(cli: Cli, output: int) -> tuple[int, str]:
+    """Exit code and errors of a command that has something to print."""
+    ended = subprocess.run(
+        command("policy", "test", "-"), cwd=cli.folder, env=environment(cli.settings), input=SAMPLE, stdout=output,
+        stderr=subprocess.PIPE, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    return ended.returncode, ended.stderr
+
+
+def test_output_that_cannot_be_written_is_one_line(cli: Cli) -> None:
+    with Path("/dev/full").open("wb") as full:
+        assert ended_into(cli, full.fileno()) == (
+            2,
+            "holdpoint: the output cannot be written: No space left on device\n",
+        )
+
+
+def test_who_stops_reading_is_told_no_answer(cli: Cli) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert ended_into(cli, writer) == (141, "")  # as a shell says SIGPIPE; 1 would be the answer "no"
+    finally:
+        os.close(writer)
