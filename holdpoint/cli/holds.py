@@ -6,6 +6,7 @@ HOLDPOINT_KEY. A decision names the digest of what was shown; when the held text
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.parse
@@ -154,7 +155,7 @@ def _call(method: str, path: str, body: dict[str, object] | None = None) -> Any:
         if error.code == 401:
             raise ConfigurationError(f"HOLDPOINT_KEY: {why}") from None
         raise Refused(why) from None
-    except ValueError:
+    except (ValueError, http.client.HTTPException):
         raise ConfigurationError(f"{settings.link_base}: what answers there is not Holdpoint's bot") from None
     except OSError as error:
         cause = error.reason if isinstance(error, urllib.error.URLError) else error

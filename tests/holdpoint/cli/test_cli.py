@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
+import threading
 from importlib import resources
 from pathlib import Path
 
@@ -95,3 +97,18 @@ def test_who_stops_reading_is_told_no_answer(cli: Cli) -> None:
         assert ended_into(cli, writer) == (141, "")  # as a shell says SIGPIPE; 1 would be the answer "no"
     finally:
         os.close(writer)
+
+
+def test_what_answers_in_the_place_of_the_bot_is_said(cli: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def greet() -> None:
+            client, _ = other.accept()
+            with client:
+                client.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+                client.recv(1000)
+
+        threading.Thread(target=greet, daemon=True).start()
+        url = f"http://127.0.0.1:{other.getsockname()[1]}"
+        ended = cli("holds", "list", settings={"HOLDPOINT_KEY": "a-token", "HOLDPOINT_PUBLIC_URL": url})
+    assert (ended.code, ended.err) == (2, f"holdpoint: {url}: what answers there is not Holdpoint's bot\n")
