@@ -29,6 +29,8 @@ from holdpoint.standing import Change
 from holdpoint.store import Store, StoredPolicy
 from holdpoint.visible import visible
 
+_MOST_DIGITS = 9  # of a version; what is longer is a file
+
 
 @click.group()
 def policy() -> None:
@@ -133,12 +135,11 @@ def diff(*, old: str | None, new: str | None, as_json: bool) -> int:
     """
 
     async def work(store: Store) -> tuple[tuple[str, str], tuple[str, str]]:
-        head = await store.config.policy()
-        version = head.version if head else 0
         if old is None:
+            version = (await _stored(store, None)).version
             return await _side(store, str(version - 1)), await _side(store, str(version))
         if new is None:
-            return await _side(store, str(version)), await _side(store, old)
+            return await _side(store, str(await store.config.policy_number())), await _side(store, old)
         return await _side(store, old), await _side(store, new)
 
     (before_name, before), (after_name, after) = with_store(work)
@@ -194,7 +195,7 @@ async def _stored(store: Store, version: int | None) -> StoredPolicy:
 
 async def _side(store: Store, name: str) -> tuple[str, str]:
     """(name, text) of one side of a diff; version 0 is the empty policy before the first push."""
-    if not name.isdigit():
+    if not (name.isascii() and name.isdigit() and len(name) <= _MOST_DIGITS):
         return name, read_policy(name)
     text = (await store.config.policy_version(int(name))).text if int(name) else ""
     return f"version {name}", text

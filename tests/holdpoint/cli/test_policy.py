@@ -101,3 +101,16 @@ async def test_the_first_policy_is_pushed_only_when_there_is_none(files: Path, s
     stored = await store.config.policy()
     assert stored is not None
     assert (stored.version, stored.text) == (1, SAMPLE)
+
+
+def test_differences_where_there_is_no_policy_yet(cli: Cli, files: Path) -> None:
+    ended = cli("policy", "diff")
+    assert (ended.code, ended.err) == (1, "holdpoint: there is no policy yet: every request is refused\n")
+    assert cli("policy", "diff", "sample.yaml").out.startswith("--- version 0\n+++ sample.yaml\n")
+
+
+@pytest.mark.parametrize("name", ["\u00b2", "9" * 5_000])
+def test_what_looks_like_a_version_and_is_none_is_a_file(name: str, cli: Cli) -> None:
+    ended = cli("policy", "diff", name)
+    assert ended.code == 2
+    assert ended.err.startswith(f"holdpoint: {name}: ")
