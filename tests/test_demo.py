@@ -22,8 +22,11 @@ from typing import Any
 import openai
 import pytest
 
+from holdpoint.cli.demo import _serve_model
+from holdpoint.demo.model import DemoModel
 from holdpoint.demo.people import Sheet
 from holdpoint.folder import Lock
+from holdpoint.store import Store
 from tests.support.cli import Cli
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
@@ -302,3 +305,14 @@ def child_of(parent: int, name: str) -> int:
         if name in Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0"):
             return int(pid)
     return 0
+
+
+async def test_on_the_last_ports_the_model_takes_another_one(store: Store) -> None:
+    model = DemoModel()
+    try:
+        await _serve_model(model, store, first_choice=65_536)  # --port 65534
+        stored = await store.config.policy()
+        assert stored is not None
+        assert model.url in stored.text
+    finally:
+        await model.stop()

@@ -162,7 +162,7 @@ async def _serve_model(model: DemoModel, store: Store, *, first_choice: int) -> 
     former = _LOCAL_UPSTREAM.fullmatch(connection.upstream.rstrip("/")) if connection else None
     try:
         await model.start(port=int(former[1]) if stored and former else first_choice)
-    except OSError:
+    except (OSError, OverflowError):  # taken, or past the last port that there is
         await model.start(port=0)
     if former and former[0] != model.url:
         text = re.sub(re.escape(former[0]) + r"(?!\d)", model.url, text)
