@@ -38,16 +38,23 @@ def write_parts(stream: IO[bytes], parts: Iterable[bytes]) -> None:
 def write_file(path: Path, parts: Iterable[bytes]) -> None:
     """With mode 0600; all of it or nothing: a file that is cut off would look like a ledger that was.
 
+    What is there and no file, such as a pipe or ``/dev/null``, is written into.
+
     Raises:
         LedgerError: it cannot be written.
     """
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+        if path.exists() and not path.is_file():
+            with path.open("wb") as stream:
+                write_parts(stream, parts)
+            return
+        file = path.resolve()  # a link to it stays
+        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # mode 0600
         try:
             with os.fdopen(descriptor, "wb") as stream:
                 write_parts(stream, parts)
                 os.fsync(stream.fileno())
-            Path(name).replace(path)
+            Path(name).replace(file)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise

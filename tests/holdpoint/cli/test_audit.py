@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -163,3 +165,29 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(cli: Cli, tmp_path:
     assert ended.code == 1
     assert ended.err.startswith("holdpoint: no/folder.jsonl: ")
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_what_is_no_file_is_written_into_and_never_replaced(cli: Cli, tmp_path: Path) -> None:
+    pipe, read = tmp_path / "pipe", bytearray()
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    def follow() -> None:
+        with os.fdopen(reader, "rb") as stream:
+            read.extend(stream.read())
+
+    ended = cli("audit", "export", "--output", "pipe")
+    thread = threading.Thread(target=follow)
+    thread.start()
+    thread.join(10)
+    assert ended.code == 0, ended.err
+    assert stat.S_ISFIFO(pipe.stat().st_mode)  # it might have been /dev/null
+    assert len(read.splitlines()) == 8
+
+
+def test_a_link_to_a_file_stays(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "today.jsonl").touch()
+    (tmp_path / "latest.jsonl").symlink_to("today.jsonl")
+    assert cli("audit", "export", "--output", "latest.jsonl").code == 0
+    assert (tmp_path / "latest.jsonl").is_symlink()
+    assert len((tmp_path / "today.jsonl").read_text().splitlines()) == 8
