@@ -106,7 +106,7 @@ async def _credentials(store: Store) -> Finding:
 
 def ledger(settings: Settings) -> Finding:
     try:
-        opened = Ledger.open(settings.ledger)
+        opened = Ledger.open(settings.ledger, upgrade=False)
         try:
             records = opened.head().seq
         finally:

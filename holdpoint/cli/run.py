@@ -121,7 +121,7 @@ async def _session(settings: Settings, principal: str | None) -> AsyncIterator[_
 async def _history(settings: Settings, store: Store, live: Live) -> AsyncIterator[History | None]:
     """What the ledger knows. None, and a line that says why, without one: the kill switch has to work all the same."""
     try:
-        ledger = await asyncio.to_thread(Ledger.open, settings.ledger)
+        ledger = await asyncio.to_thread(Ledger.open, settings.ledger, upgrade=False)
     except (ConfigurationError, LedgerError) as error:
         click.echo(f"holdpoint: without the ledger: {visible_line(str(error))}", err=True)
         yield None

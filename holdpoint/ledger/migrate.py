@@ -23,13 +23,15 @@ _PAGE = 500
 _MEMBERS = ('"evaluation"', '"decision"')
 
 
-def prepare(connection: Connection, *, create: bool) -> None:
-    """Bring older tables to this version; ``create`` makes them where there are none. In the caller's transaction, alone."""
+def prepare(connection: Connection, *, create: bool, upgrade: bool) -> None:
+    """``create`` makes the tables where there are none, ``upgrade`` brings older ones to this version. In the caller's
+    transaction, alone.
+    """
     schema.lock(connection)
     found = schema.found_version(connection)
     if found is None and create:
         schema.create(connection)
-    elif found == 1:
+    elif found == 1 and upgrade:
         _from_1_to_2(connection)
 
 

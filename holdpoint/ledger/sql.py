@@ -33,20 +33,21 @@ class Ledger:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True, upgrade: bool = False) -> Self:
-        """The ledger at the SQLAlchemy ``url``. ``create`` makes file and tables where there are none; ``create`` or
-        ``upgrade`` bring older tables to this version.
+    def open(cls, url: str, *, create: bool = True, upgrade: bool | None = None) -> Self:
+        """The ledger at the SQLAlchemy ``url``. ``create`` makes file and tables where there are none; ``upgrade`` (None: as
+        ``create``) brings older tables to this version.
 
         Raises:
             ConfigurationError: the URL is wrong, there is no ledger, or one of another version.
             LedgerError: the database cannot be reached or written.
         """
+        upgrade = create if upgrade is None else upgrade
         engine = open_engine(url, create=create)
         try:
             with transaction(engine, writing=create or upgrade) as connection:
                 check_encoding(connection)
                 if create or upgrade:
-                    migrate.prepare(connection, create=create)
+                    migrate.prepare(connection, create=create, upgrade=upgrade)
                 schema.require(connection)
         except BaseException:
             engine.dispose()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from holdpoint.clock import now_ms
 from holdpoint.ledger.sql import Ledger
@@ -82,6 +82,17 @@ def test_a_ledger_of_version_1_is_upgraded_on_request(cli: Cli, file: Path) -> N
     assert cli("audit", "upgrade").code == 0
     assert cli("audit", "upgrade").out == "the ledger is of this version\n"
     assert cli("audit", "verify").code == 0
+
+
+@pytest.mark.parametrize("asked", [["doctor"], ["run", "--as", "ada@example.com", "whoami"]])
+def test_no_other_command_upgrades_a_ledger(cli: Cli, file: Path, asked: list[str]) -> None:
+    engine = create_engine(f"sqlite:///{file}")
+    made_by_version_1(engine, story())
+    ended = cli(*asked, settings={"HOLDPOINT_GATEWAY_PORT": "0", "HOLDPOINT_BOT_PORT": "0"})
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT version FROM holdpoint_ledger_version")).scalar() == 1
+    engine.dispose()
+    assert "holdpoint audit upgrade" in ended.out + ended.err
 
 
 def test_there_is_nothing_to_upgrade(cli: Cli, file: Path) -> None:
