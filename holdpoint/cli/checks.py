@@ -48,6 +48,7 @@ def _server(said: dict[str, str], where: str) -> Iterator[Finding]:
         yield Finding("redis", Grade.OK, f"{where} answers, version {version}")
     else:
         yield Finding("redis", Grade.FAIL, f"version {version}", "Holdpoint needs Redis 6.2 or newer, or Valkey")
+    yield from _writes(said)
     if said.get("aof_enabled") == "1":
         yield Finding("persistence", Grade.OK, "append-only file")
     else:
@@ -60,6 +61,17 @@ def _server(said: dict[str, str], where: str) -> Iterator[Finding]:
     else:
         yield Finding("eviction", Grade.FAIL, eviction, "set `maxmemory-policy noeviction`: it may drop holds")
     yield _skew(said.get("server_time_usec"))
+
+
+def _writes(said: dict[str, str]) -> Iterator[Finding]:
+    """Why the server refuses what is to be written, if it does."""
+    if said.get("role") == "slave" and said.get("slave_read_only") != "0":
+        advice = "name the primary in HOLDPOINT_REDIS_URL: every request is refused"
+        yield Finding("role", Grade.FAIL, "a replica, which is read-only", advice)
+    most, used = (int(said.get(name, "0")) for name in ("maxmemory", "used_memory"))
+    if 0 < most <= used:
+        advice = "give it more memory (`maxmemory`): every request is refused"
+        yield Finding("memory", Grade.FAIL, f"full: {used:,} of {most:,} bytes", advice)
 
 
 def _skew(server_time_usec: str | None) -> Finding:

@@ -116,3 +116,14 @@ async def test_a_gateway_with_tls_is_known_on_its_port(cli: Cli, *, asks: bool) 
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_redis_that_takes_no_writes_fails(cli: Cli, redis_server: RedisServer) -> None:
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.config_set("maxmemory", "1")
+        assert grades(cli, HOLDPOINT_REDIS_URL=redis_server.url)["memory"] == "fail"
+        client.config_set("maxmemory", "0")
+        client.replicaof("127.0.0.1", "1")
+        found = grades(cli, HOLDPOINT_REDIS_URL=redis_server.url)
+    assert found["role"] == "fail"
+    assert "memory" not in found
