@@ -98,7 +98,7 @@ def translated() -> Iterator[None]:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # of a port that is no number; it quotes what may be the end of a password
         raise ConfigurationError(f"{_SETTING}: not a database URL") from None
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):

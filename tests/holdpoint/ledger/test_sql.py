@@ -186,6 +186,7 @@ def test_postgresql_must_store_any_text(postgres: PostgresServer) -> None:
     [
         ("nonsense", "not a database URL"),
         ("mysql://x/y", "sqlite:/// or postgresql://"),
+        ("postgresql://u:pass@word:with@h/x", "not a database URL"),
         ("sqlite://", "plain file"),
         ("sqlite:///:memory:", "plain file"),
         ("sqlite:///x.db?mode=ro", "plain file"),
