@@ -121,7 +121,7 @@ def _decide(
 
 
 def _path(hold_id: str) -> str:
-    return "/api/v1/holds/" + urllib.parse.quote(hold_id, safe="")
+    return "/api/v1/holds/" + urllib.parse.quote(hold_id, safe="", errors="replace")
 
 
 def _call(method: str, path: str, body: dict[str, object] | None = None) -> Any:

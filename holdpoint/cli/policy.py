@@ -32,6 +32,14 @@ from holdpoint.visible import visible
 _MOST_DIGITS = 9  # of a version; what is longer is a file
 
 
+def _text(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("must be UTF-8 text") from None
+    return value
+
+
 @click.group()
 def policy() -> None:
     """The policy document: versioned, live within a second of a push."""
@@ -68,7 +76,7 @@ def test(*, file: str, as_json: bool) -> None:
 @policy.command()
 @click.argument("file")
 @click.option("--expect", type=click.IntRange(min=0), help="The version that this one replaces; 0: there is none yet.")
-@click.option("--note", default="", help="Why, for the history.")
+@click.option("--note", default="", callback=_text, help="Why, for the history.")
 @json_option
 def push(*, file: str, expect: int | None, note: str, as_json: bool) -> None:
     """Put FILE in force everywhere."""
@@ -113,7 +121,7 @@ def history(*, limit: int, as_json: bool) -> None:
 @policy.command()
 @click.argument("version", type=click.IntRange(min=1))
 @click.option("--expect", type=click.IntRange(min=1), help="The version that is in force now.")
-@click.option("--note", default="", help="Why, for the history.")
+@click.option("--note", default="", callback=_text, help="Why, for the history.")
 @json_option
 def rollback(*, version: int, expect: int | None, note: str, as_json: bool) -> None:
     """Put an older VERSION in force again, as a new version."""

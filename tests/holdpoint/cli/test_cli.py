@@ -112,3 +112,9 @@ def test_what_answers_in_the_place_of_the_bot_is_said(cli: Cli) -> None:
         url = f"http://127.0.0.1:{other.getsockname()[1]}"
         ended = cli("holds", "list", settings={"HOLDPOINT_KEY": "a-token", "HOLDPOINT_PUBLIC_URL": url})
     assert (ended.code, ended.err) == (2, f"holdpoint: {url}: what answers there is not Holdpoint's bot\n")
+
+
+def test_the_id_of_a_hold_may_be_any_text(cli: Cli) -> None:
+    nowhere = {"HOLDPOINT_KEY": "a-token", "HOLDPOINT_PUBLIC_URL": "http://127.0.0.1:1"}
+    ended = cli("holds", "show", "caf\udce9", settings=nowhere)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)

@@ -114,3 +114,10 @@ def test_what_looks_like_a_version_and_is_none_is_a_file(name: str, cli: Cli) ->
     ended = cli("policy", "diff", name)
     assert ended.code == 2
     assert ended.err.startswith(f"holdpoint: {name}: ")
+
+
+async def test_a_note_that_is_no_text_changes_nothing(cli: Cli, files: Path, store: Store) -> None:
+    ended = cli("policy", "push", "sample.yaml", "--note", "caf\udce9")  # as a terminal with Latin-1 sends it
+    assert ended.code == 2
+    assert ended.err.startswith("holdpoint: Invalid value for '--note': must be UTF-8 text")
+    assert await store.config.policy() is None
