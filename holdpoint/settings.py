@@ -159,6 +159,15 @@ class Settings(BaseSettings):
         "https://slack.com/api/", validation_alias=AliasChoices("SLACK_API_URL"), description="Slack's Web API"
     )
 
+    @field_validator("gateway_host", "bot_host")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        try:
+            value.encode("idna")  # as whoever listens there will
+        except UnicodeError:
+            raise ValueError("must be an address, or the name of a host") from None
+        return value
+
     @field_validator("redis_fsync")
     @classmethod
     def _fsync(cls, value: str) -> str:

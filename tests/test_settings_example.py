@@ -52,6 +52,8 @@ def test_the_example_itself_is_a_valid_env_file(tmp_path: Path, monkeypatch: pyt
         ("HOLDPOINT_GATEWAY_PORT", "70000", "HOLDPOINT_GATEWAY_PORT: "),
         ("HOLDPOINT_REDIS_FSYNC", "never", "HOLDPOINT_REDIS_FSYNC: must be 'always' or 'everysec'"),
         ("HOLDPOINT_MAX_BODY_BYTES", "0", "HOLDPOINT_MAX_BODY_BYTES: "),
+        ("HOLDPOINT_GATEWAY_HOST", "holdpoint..example", "HOLDPOINT_GATEWAY_HOST: must be an address"),
+        ("HOLDPOINT_BOT_HOST", "x" * 64, "HOLDPOINT_BOT_HOST: must be an address"),
         ("HOLDPOINT_PUBLIC_URL", "hp.example.com", "HOLDPOINT_PUBLIC_URL: must be a URL"),
         ("HOLDPOINT_PUBLIC_URL", "localhost:8081", "HOLDPOINT_PUBLIC_URL: must be a URL"),
         ("HOLDPOINT_PUBLIC_URL", "https://", "HOLDPOINT_PUBLIC_URL: must be a URL"),
