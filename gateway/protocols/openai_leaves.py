@@ -17,6 +17,8 @@ _STRUCTURE = frozenset(
     name nullable oneOf output parameters pattern patternProperties properties refusal required role schema strict
     summary text title tool_call_id tool_calls type uniqueItems url""".split()  # noqa: SIM905 - a table of words
 )
+_SHORT_PATH = 200  # characters; every string repeats the path of what it is in
+_MOST_LONG_PATHS = 4 * 1024 * 1024  # characters, of all that are longer
 _MANY_NUMBERS = 8  # a run of numbers that long may be token ids or an embedding
 
 
@@ -28,13 +30,14 @@ def wrong_type(where: str, expected: str) -> Refusal:
 class Found:
     """What was found in one body so far."""
 
-    __slots__ = ("_counted", "parts", "tools", "uninspectable")
+    __slots__ = ("_counted", "_long", "parts", "tools", "uninspectable")
 
     def __init__(self) -> None:
         self.parts: list[Part] = []
         self.tools: list[str] = []
         self.uninspectable: list[str] = []
         self._counted = 0
+        self._long = 0
 
     def text(self, path: str, role: PartRole, text: str) -> None:
         """A string whose speaker is known. An empty one says nothing."""
@@ -59,6 +62,8 @@ class Found:
     # they find, so they take it themselves.
 
     def _below_object(self, path: str, value: dict[str, Any], role: PartRole) -> None:
+        if len(path) > _SHORT_PATH:
+            self._repeat(path, len(value))
         if not _STRUCTURE.issuperset(value):
             self.keys(path, value, role)
         for key, item in value.items():
@@ -71,6 +76,8 @@ class Found:
                 self._below_list(join(path, key), item, role)
 
     def _below_list(self, path: str, value: list[Any], role: PartRole) -> None:
+        if len(path) > _SHORT_PATH:
+            self._repeat(path, len(value))
         if role is PartRole.PARAMETER and len(value) >= _MANY_NUMBERS and _is_run_of_numbers(value):
             self.uninspectable.append(f"numbers in {path}")
         for index, item in enumerate(value):
@@ -81,6 +88,12 @@ class Found:
                 self._below_object(f"{path}/{index}", item, role)
             elif isinstance(item, list):
                 self._below_list(f"{path}/{index}", item, role)
+
+    def _repeat(self, path: str, times: int) -> None:
+        """Refuse what would make far more of a body than there is in it."""
+        self._long += len(path) * times
+        if self._long > _MOST_LONG_PATHS:
+            raise Refusal(RefusalCode.UNINSPECTABLE, "The names in the body are too long for its depth.", status=400)
 
     def keys(self, path: str, value: dict[str, Any], role: PartRole = PartRole.PARAMETER) -> None:
         """The keys of one object as a part of their own, one per line."""

@@ -61,6 +61,7 @@ def _message(found: Found, path: str, message: Any) -> None:
     if not isinstance(message, dict):
         raise wrong_type(path, "an object")
     role = _role(found, path, message)
+    odd = False
     for key, item in message.items():
         if key == "content":
             content(found, f"{path}/content", item, role)
@@ -75,8 +76,9 @@ def _message(found: Found, path: str, message: Any) -> None:
             found.text(f"{path}/{key}", role, item)
         else:
             found.leaves(f"{path}/{_escaped(key)}", item, PartRole.PARAMETER)
-            if key not in _MESSAGE_KEYS:
-                found.keys(path, message)
+            odd = odd or key not in _MESSAGE_KEYS
+    if odd:
+        found.keys(path, message)
     kind = message.get("type")
     if kind is not None and kind != "message":
         found.leaves(f"{path}/type", kind, PartRole.PARAMETER)

@@ -202,6 +202,30 @@ def test_wrong_types_are_refused(endpoint: str, body: Any) -> None:
     assert caught.value.status == 400
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": [{"role": "user", "content": "x", **{f"k{number}": 1 for number in range(3_000)}}]},
+        {"messages": [], "k" * 20_000: ["a"] * 3_000},
+        {"messages": [], "k" * 20_000: {str(number): "a" for number in range(3_000)}},
+    ],
+    ids=["many members", "a list under a long name", "an object under a long name"],
+)
+def test_a_small_body_does_not_become_large(body: Any) -> None:
+    try:
+        found = read(body).parts
+    except Refusal as refusal:
+        assert refusal.status == 400
+        return
+    assert sum(len(part.path) + len(part.text) for part in found) < 20 * len(orjson.dumps(body))
+
+
+def test_long_names_are_read_as_long_as_they_are_few() -> None:
+    name = "https://example.com/" + "n" * 1_000
+    found = parts(read({"messages": [], "documents": [{name: {"title": "t", "text": "x"}}]}))
+    assert [text for _, _, text in found] == [name, "t", "x"]
+
+
 def test_tools_are_named() -> None:
     tools = [
         {"type": "function", "function": {"name": "a"}}, {"type": "custom", "custom": {"name": "b"}},
