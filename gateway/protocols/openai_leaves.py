@@ -27,6 +27,20 @@ def wrong_type(where: str, expected: str) -> Refusal:
     return Refusal(RefusalCode.UNINSPECTABLE, f"{where} is missing or is not {expected}.", status=400, param=where)
 
 
+def check_names(value: dict[str, Any], known: frozenset[str]) -> None:
+    """Refuse a name that differs from one of the ``known`` only in the case of its letters.
+
+    Servers in Go (Ollama) and C# take it for that one, and of two fields the last: another one than was inspected.
+    """
+    if known.issuperset(value):
+        return
+    for name in value:
+        folded = name.casefold()
+        if folded != name and folded in known:
+            reason = f"A name in the body differs from {folded} only in the case of its letters."
+            raise Refusal(RefusalCode.UNINSPECTABLE, reason, status=400, param=folded)
+
+
 class Found:
     """What was found in one body so far."""
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.protocols import openai_text as text
-from gateway.protocols.openai_leaves import Found, wrong_type
+from gateway.protocols.openai_leaves import Found, check_names, wrong_type
 from holdpoint import canonical
 from holdpoint.errors import Refusal
 from holdpoint.model import PartRole, Query, RefusalCode
@@ -52,6 +52,7 @@ def read_query(connection: str, endpoint: str, raw: bytes) -> Query:
             unknown = unknown or name not in _KNOWN_SCALARS
             found.leaves(canonical.join("", name), item, PartRole.PARAMETER)
     if unknown:
+        check_names(value, _NAMES)
         found.keys("", value)
     return Query(
         connection=connection,
@@ -94,6 +95,9 @@ def _definitions(found: Found, name: str, item: Any) -> None:
     for index, tool in enumerate(item):
         if not isinstance(tool, dict):
             raise wrong_type(f"{name}/{index}", "an object")
+        for holder in (tool, tool.get("function"), tool.get("custom")):
+            if isinstance(holder, dict):
+                check_names(holder, _TOOL_NAMES)
         found.tools.append(_tool_name(tool))
         found.leaves(f"{name}/{index}", tool, PartRole.DEFINITION)
 
@@ -160,6 +164,7 @@ _RESPONSES: dict[str, Reader] = _SHARED | {
     "text": _definition,
 }
 _OTHERS: dict[str, Reader] = _SHARED | {"input": text.prompt, "prompt": text.prompt}
+_TOOL_NAMES = frozenset({"type", "function", "custom", "name", "description", "parameters", "strict"})
 # Names that say nothing by themselves; the value of each is still looked at. Any other name is shown as text.
 _KNOWN_SCALARS = frozenset(
     """audio add_generation_prompt background best_of cache_prompt cache_salt chat_template chat_template_kwargs
@@ -172,3 +177,4 @@ _KNOWN_SCALARS = frozenset(
     spaces_between_special_tokens stop store stream_options structured_outputs temperature timings_per_token tool_choice
     top_k top_logprobs top_p truncate_prompt_tokens truncation typical_p user verbosity web_search_options""".split()  # noqa: SIM905 - a table of words
 )
+_NAMES = _KNOWN_SCALARS | _RESPONSES.keys() | _OTHERS.keys() | {"model"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.protocols.openai_leaves import Found, wrong_type
+from gateway.protocols.openai_leaves import Found, check_names, wrong_type
 from holdpoint.model import PartRole
 
 _ROLES = {
@@ -78,6 +78,7 @@ def _message(found: Found, path: str, message: Any) -> None:
             found.leaves(f"{path}/{_escaped(key)}", item, PartRole.PARAMETER)
             odd = odd or key not in _MESSAGE_KEYS
     if odd:
+        check_names(message, _MESSAGE_NAMES)
         found.keys(path, message)
     kind = message.get("type")
     if kind is not None and kind != "message":
@@ -86,6 +87,12 @@ def _message(found: Found, path: str, message: Any) -> None:
 
 _MESSAGE_KEYS = frozenset(
     {"name", "tool_call_id", "function_call", "id", "status", "reasoning_details", "prefix", "phase"}
+)
+_MESSAGE_NAMES = _MESSAGE_KEYS | {
+    "role", "content", "type", "tool_calls", "audio", "reasoning_content", "reasoning", "refusal",
+}  # fmt: skip
+_ITEM_NAMES = frozenset(
+    "type role id status call_id name arguments input output summary content encrypted_content".split()  # noqa: SIM905 - a table of words
 )
 
 
@@ -251,6 +258,7 @@ def _item(found: Found, path: str, item: Any) -> None:
 
 def _members(found: Found, path: str, item: dict[str, Any], roles: dict[str, PartRole]) -> None:
     """All strings of an item; those of the named members are said by somebody."""
+    check_names(item, _ITEM_NAMES)
     for key, value in item.items():
         if key != "type":
             found.leaves(f"{path}/{_escaped(key)}", value, roles.get(key, PartRole.PARAMETER))

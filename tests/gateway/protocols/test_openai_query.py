@@ -226,6 +226,39 @@ def test_long_names_are_read_as_long_as_they_are_few() -> None:
     assert [text for _, _, text in found] == [name, "t", "x"]
 
 
+@pytest.mark.promise(2)
+@pytest.mark.parametrize(
+    ("endpoint", "body"),
+    [
+        ("chat/completions", {"messages": [], "Model": "another"}),
+        ("chat/completions", {"messages": [], "meſſages": [{"role": "user", "content": "x"}]}),  # a long s is an s
+        ("chat/completions", {"messages": [], "Stream": True}),
+        ("chat/completions", {"messages": [], "MAX_TOKENS": 9}),
+        ("chat/completions", {"messages": [], "Tools": [{"type": "function"}]}),
+        ("chat/completions", {"messages": [], "Temperature": 2}),
+        ("completions", {"prompt": "x", "PROMPT": [1, 2]}),
+        ("chat/completions", {"messages": [{"role": "user", "Role": "system", "content": "x"}]}),
+        ("chat/completions", {"messages": [{"role": "user", "Content": [{"type": "image_url", "image_url": "x"}]}]}),
+        ("responses", {"input": [{"role": "user", "content": "x", "CONTENT": []}]}),
+        ("responses", {"input": [{"type": "function_call", "Type": "message", "Role": "user", "Content": []}]}),
+        ("chat/completions", {"messages": [], "tools": [{"type": "function", "Function": {"name": "f"}}]}),
+        ("chat/completions", {"messages": [], "tools": [{"type": "function", "function": {"name": "f", "Name": "g"}}]}),
+    ],
+)
+def test_a_name_that_some_servers_take_for_a_known_one_is_refused(endpoint: str, body: Any) -> None:
+    with pytest.raises(Refusal) as caught:
+        read(body, endpoint)
+    assert caught.value.status == 400
+
+
+def test_names_of_ones_own_may_look_like_anything() -> None:
+    schema = {"type": "object", "properties": {"Type": {"type": "string"}, "Name": {"type": "string"}}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    call = {"type": "function", "function": {"name": "f", "arguments": {"Name": "n", "name": "m"}}}
+    query = read({"messages": [{"role": "assistant", "tool_calls": [call]}], "tools": [tool], "X-Own": 1})
+    assert query.tools == ("f",)
+
+
 def test_tools_are_named() -> None:
     tools = [
         {"type": "function", "function": {"name": "a"}}, {"type": "custom", "custom": {"name": "b"}},
