@@ -214,8 +214,7 @@ def test_wrong_types_are_refused(endpoint: str, body: Any) -> None:
 def test_a_small_body_does_not_become_large(body: Any) -> None:
     try:
         found = read(body).parts
-    except Refusal as refusal:
-        assert refusal.status == 400
+    except Refusal:
         return
     assert sum(len(part.path) + len(part.text) for part in found) < 20 * len(orjson.dumps(body))
 
