@@ -31,6 +31,9 @@ _ATTACHMENTS = {
     "image": "an image",
     "image_pil": "an image",
     "image_embeds": "an image",
+    "audio_embeds": "audio",
+    "video_embeds": "a video",
+    "prompt_embeds": "embeddings",
     "input_audio": "audio",
     "audio_url": "audio",
     "audio": "audio",
@@ -153,6 +156,10 @@ def _content_part(found: Found, path: str, part: Any, role: PartRole) -> None:
     for key, item in part.items():
         if key == member:
             found.text(f"{path}/{member}", role, item)
+        elif key in _ATTACHMENTS and (item is not None or part.get("uuid") is not None):
+            # Without a type, or with an id, vLLM takes the part for what this member names.
+            found.uninspectable.append(f"{_ATTACHMENTS[key]} in {path}")
+            found.leaves(f"{path}/{key}", _without_payload({key: item}).get(key), PartRole.PARAMETER)
         elif key != "type":
             found.leaves(f"{path}/{_escaped(key)}", item, PartRole.PARAMETER)
 

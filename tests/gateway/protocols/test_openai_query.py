@@ -138,6 +138,10 @@ def test_every_string_is_a_part(endpoint: str, body: Any, expected: list[tuple[s
         ("chat/completions", {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "x"}}]}]}, "a file in messages/0/content/0"),
         ("chat/completions", {"messages": [{"role": "user", "content": [{"type": "hologram"}]}]}, "a content part of an unknown type in messages/0/content/0"),
         ("chat/completions", {"messages": [{"role": "user", "content": [{}]}]}, "a content part of an unknown type in messages/0/content/0"),
+        ("chat/completions", {"messages": [{"role": "user", "content": [{"text": "x", "image_url": "https://x/y.png"}]}]}, "an image in messages/0/content/0"),
+        ("chat/completions", {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "uuid": "u", "audio_url": {"url": "x"}}]}]}, "audio in messages/0/content/0"),
+        ("chat/completions", {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "uuid": "u", "image_url": None}]}]}, "an image in messages/0/content/0"),
+        ("chat/completions", {"messages": [{"role": "user", "content": [{"text": "x", "prompt_embeds": "AAAA"}]}]}, "embeddings in messages/0/content/0"),
         ("chat/completions", {"messages": [{"role": "assistant", "audio": {"id": "a"}}]}, "audio in messages/0"),
         ("chat/completions", {"messages": [], "extra": [1, 2, 3, 4, 5, 6, 7, 8]}, "numbers in extra"),
         ("chat/completions", {"messages": [], "extra": [0.5, 2e3, 3, -4.0, 5, 6, 7, 8]}, "numbers in extra"),
@@ -157,6 +161,11 @@ def test_every_string_is_a_part(endpoint: str, body: Any, expected: list[tuple[s
 )  # fmt: skip
 def test_what_is_no_text_is_named(endpoint: str, body: Any, reason: str) -> None:
     assert reason in read(body, endpoint).uninspectable
+
+
+def test_a_text_with_empty_members_is_a_text() -> None:
+    text = {"type": "text", "text": "x", "image_url": None, "cache_control": {"type": "ephemeral"}}
+    assert read({"messages": [{"role": "user", "content": [text]}]}).uninspectable == ()
 
 
 def test_an_attachments_address_is_shown_but_not_its_bytes() -> None:
