@@ -73,10 +73,14 @@ def _unreadable(reason: str) -> Refusal:
 
 
 def _max_tokens(value: dict[str, Any]) -> int | None:
-    """The largest of the limits that are named: model servers differ in which one they heed."""
+    """The largest of the limits that are named: model servers differ in which one they heed.
+
+    Below one is no limit: llama.cpp and LM Studio take -1 for that, Ollama takes 0.
+    """
     if _LIMITS.isdisjoint(value):
         return None
-    return max((value[name] for name in _LIMITS if value.get(name) is not None), default=None)
+    named = [value[name] for name in _LIMITS if value.get(name) is not None]
+    return max(named) if named and min(named) > 0 else None
 
 
 def _boolean(_found: Found, name: str, item: Any) -> None:

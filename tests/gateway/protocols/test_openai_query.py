@@ -285,6 +285,11 @@ def test_sizes() -> None:
     assert read({"messages": []}).max_tokens is None
 
 
+@pytest.mark.parametrize("body", [{"max_tokens": -1}, {"max_tokens": 0}, {"max_tokens": 9, "n_predict": -1}])
+def test_a_limit_that_some_servers_take_for_none_is_none(body: Any) -> None:
+    assert read({"messages": [], **body}).max_tokens is None
+
+
 def test_streams() -> None:
     assert read({"messages": [], "stream": True}).stream
     assert not read({"messages": [], "stream": False}).stream
