@@ -3,7 +3,8 @@
 ::
 
     messages, input, instructions, prompt   text by who speaks it            (openai_text)
-    tools, functions, response_format …     definitions: strings and keys    (openai_leaves)
+    tools, functions                        names, definitions               (openai_tools)
+    response_format …                       definitions: strings and keys    (openai_leaves)
     everything else, known or not           parameters: strings and keys     (openai_leaves)
 
 What cannot be read as text (images, token ids, what is stored elsewhere) is named in ``uninspectable``; what has the
@@ -17,6 +18,7 @@ from typing import Any
 
 from gateway.protocols import openai_text as text
 from gateway.protocols.openai_leaves import Found, check_names, wrong_type
+from gateway.protocols.openai_tools import definitions
 from holdpoint import canonical
 from holdpoint.errors import Refusal
 from holdpoint.model import PartRole, Query, RefusalCode
@@ -93,28 +95,6 @@ def _count(_found: Found, name: str, item: Any) -> None:
         raise wrong_type(name, "a whole number")
 
 
-def _definitions(found: Found, name: str, item: Any) -> None:
-    if not isinstance(item, list):
-        raise wrong_type(name, "a list")
-    for index, tool in enumerate(item):
-        if not isinstance(tool, dict):
-            raise wrong_type(f"{name}/{index}", "an object")
-        for holder in (tool, tool.get("function"), tool.get("custom")):
-            if isinstance(holder, dict):
-                check_names(holder, _TOOL_NAMES)
-        found.tools.append(_tool_name(tool))
-        found.leaves(f"{name}/{index}", tool, PartRole.DEFINITION)
-
-
-def _tool_name(tool: dict[str, Any]) -> str:
-    """A function's name; of built-in tools, and of those without a name, the type."""
-    for holder in (tool.get("function"), tool.get("custom"), tool):
-        if isinstance(holder, dict) and isinstance(holder.get("name"), str):
-            return str(holder["name"])
-    kind = tool.get("type")
-    return kind if isinstance(kind, str) else "unknown"
-
-
 def _definition(found: Found, name: str, item: Any) -> None:
     found.leaves(name, item, PartRole.DEFINITION)
 
@@ -147,8 +127,8 @@ def _elsewhere(what: str) -> Reader:
 _LIMITS = frozenset({"max_completion_tokens", "max_tokens", "max_output_tokens", "n_predict"})
 _SHARED: dict[str, Reader] = {
     "messages": text.messages,
-    "tools": _definitions,
-    "functions": _definitions,
+    "tools": definitions,
+    "functions": definitions,
     "response_format": _definition,
     "stream": _boolean,
     "n": _count,
@@ -168,7 +148,6 @@ _RESPONSES: dict[str, Reader] = _SHARED | {
     "text": _definition,
 }
 _OTHERS: dict[str, Reader] = _SHARED | {"input": text.prompt, "prompt": text.prompt}
-_TOOL_NAMES = frozenset({"type", "function", "custom", "name", "description", "parameters", "strict"})
 # Names that say nothing by themselves; the value of each is still looked at. Any other name is shown as text.
 _KNOWN_SCALARS = frozenset(
     """audio add_generation_prompt background best_of cache_prompt cache_salt chat_template chat_template_kwargs

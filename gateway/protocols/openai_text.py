@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.protocols.openai_leaves import Found, check_names, wrong_type
+from gateway.protocols.openai_tools import definitions
 from holdpoint.model import PartRole
 
 _ROLES = {
@@ -72,6 +73,8 @@ def _message(found: Found, path: str, message: Any) -> None:
             _tool_calls(found, f"{path}/tool_calls", item)
         elif key in ("role", "type") or item is None:
             continue
+        elif key == "tools":
+            definitions(found, f"{path}/tools", item)
         elif key == "audio":
             found.uninspectable.append(f"audio in {path}")
             found.leaves(f"{path}/audio", item, PartRole.PARAMETER)
@@ -92,7 +95,7 @@ _MESSAGE_KEYS = frozenset(
     {"name", "tool_call_id", "function_call", "id", "status", "reasoning_details", "prefix", "phase"}
 )
 _MESSAGE_NAMES = _MESSAGE_KEYS | {
-    "role", "content", "type", "tool_calls", "audio", "reasoning_content", "reasoning", "refusal",
+    "role", "content", "type", "tool_calls", "audio", "reasoning_content", "reasoning", "refusal", "tools",
 }  # fmt: skip
 _ITEM_NAMES = frozenset(
     "type role id status call_id name arguments input output summary content encrypted_content".split()  # noqa: SIM905 - a table of words

@@ -276,6 +276,23 @@ def test_tools_are_named() -> None:
     assert read({"messages": [], "functions": [{"name": "f"}]}).tools == ("f",)
 
 
+def test_no_name_of_a_tool_hides_another_one() -> None:
+    """Which of them counts is for the server to say: chat has the name inside, responses has it outside."""
+    two = {"type": "function", "name": "delete_all", "function": {"name": "harmless"}}
+    assert set(read({"input": "x", "tools": [two]}, "responses").tools) == {"delete_all", "harmless"}
+    custom = {"type": "custom", "function": {"name": "harmless"}, "custom": {"name": "delete_all"}}
+    assert set(read({"messages": [], "tools": [custom]}).tools) == {"delete_all", "harmless"}
+    search = {"type": "web_search", "name": "harmless"}
+    assert set(read({"input": "x", "tools": [search]}, "responses").tools) == {"web_search", "harmless"}
+
+
+def test_tools_of_a_message_are_tools() -> None:
+    tool = {"type": "function", "function": {"name": "delete_all", "description": "d"}}
+    query = read({"messages": [{"role": "developer", "content": "x", "tools": [tool]}]})
+    assert query.tools == ("delete_all",)
+    assert ("messages/0/tools/0/function/description", D, "d") in parts(query)
+
+
 def test_sizes() -> None:
     assert read({"messages": [{"role": "user", "content": "abcde"}]}).prompt_tokens == 2
     assert read({"messages": [{"role": "user", "content": "ééé"}]}).prompt_tokens == 2
