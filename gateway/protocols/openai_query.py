@@ -114,8 +114,16 @@ def _logit_bias(found: Found, name: str, item: Any) -> None:
     found.leaves(name, item, PartRole.PARAMETER)
 
 
+def _template_arguments(found: Found, name: str, item: Any) -> None:
+    """What a chat template is given besides. In vLLM it comes before what the body itself names."""
+    for key, what in _OVERRIDDEN.items():
+        if isinstance(item, dict) and item.get(key) is not None:
+            found.uninspectable.append(f"{what} in {name}")
+    found.leaves(name, item, PartRole.PARAMETER)
+
+
 def _elsewhere(what: str) -> Reader:
-    """A reference to something that is stored elsewhere, which the model sees and the gateway does not."""
+    """Something that the model sees and the gateway does not: it is stored elsewhere, or only made there."""
 
     def reader(found: Found, name: str, item: Any) -> None:
         found.uninspectable.append(f"{what} in {name}")
@@ -124,6 +132,8 @@ def _elsewhere(what: str) -> Reader:
     return reader
 
 
+_OWN_TEMPLATE = "a template of its own"  # a program: what it makes of the messages may be any text
+_OVERRIDDEN = {"chat_template": _OWN_TEMPLATE, "tools": "other tools"}
 _LIMITS = frozenset({"max_completion_tokens", "max_tokens", "max_output_tokens", "n_predict"})
 _SHARED: dict[str, Reader] = {
     "messages": text.messages,
@@ -139,6 +149,8 @@ _SHARED: dict[str, Reader] = {
     "previous_response_id": _elsewhere("an earlier response"),
     "conversation": _elsewhere("a stored conversation"),
     "prompt_embeds": _elsewhere("embeddings"),
+    "chat_template": _elsewhere(_OWN_TEMPLATE),
+    "chat_template_kwargs": _template_arguments,
     "instructions": text.instructions,
     "suffix": text.suffix,
 }
@@ -150,8 +162,8 @@ _RESPONSES: dict[str, Reader] = _SHARED | {
 _OTHERS: dict[str, Reader] = _SHARED | {"input": text.prompt, "prompt": text.prompt}
 # Names that say nothing by themselves; the value of each is still looked at. Any other name is shown as text.
 _KNOWN_SCALARS = frozenset(
-    """audio add_generation_prompt background best_of cache_prompt cache_salt chat_template chat_template_kwargs
-    continue_final_message dimensions documents dynatemp_range early_stopping echo encoding_format frequency_penalty
+    """audio add_generation_prompt background best_of cache_prompt cache_salt continue_final_message
+    dimensions documents dynatemp_range early_stopping echo encoding_format frequency_penalty
     function_call grammar guided_choice guided_grammar guided_json guided_regex id_slot ignore_eos include
     include_stop_str_in_output json_schema length_penalty logprobs max_tool_calls metadata min_p min_tokens mirostat
     modalities moderation parallel_tool_calls prediction presence_penalty priority prompt_cache_key prompt_cache_retention
