@@ -113,6 +113,8 @@ def apply_edits(body: bytes, edits: Mapping[str, str] | Iterable[tuple[str, str]
     """
     value: Json = orjson.loads(body)
     for path, text in edits.items() if isinstance(edits, Mapping) else edits:
+        if path.endswith(KEYS):  # its steps would lead to a string of that very name
+            raise KeyError(path)
         steps = _steps(path)
         container = _walk(value, steps[:-1], path)
         if not isinstance(_walk(container, steps[-1:], path), str):
