@@ -110,18 +110,20 @@ def _next_character(data: bytes, position: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Offsets:
-    """Where each of several texts stands once they are joined by newlines."""
+    """Where each of several texts stands once they are joined: in runs with nothing in between, these by newlines."""
 
     starts: tuple[int, ...]
     lengths: tuple[int, ...]
 
     @classmethod
-    def of(cls, texts: Sequence[str]) -> Offsets:
+    def of(cls, runs: Sequence[Sequence[str]]) -> Offsets:
         starts, position = [], 0
-        for text in texts:
-            starts.append(position)
-            position += len(text) + 1
-        return cls(tuple(starts), tuple(len(text) for text in texts))
+        for run in runs:
+            for text in run:
+                starts.append(position)
+                position += len(text)
+            position += 1
+        return cls(tuple(starts), tuple(len(text) for run in runs for text in run))
 
     def split(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """A span of the joined text as ``(text number, start, end)`` for each text that it touches."""

@@ -5,7 +5,8 @@
     Catalogue (while compiling: number every pattern) ─ Views ─ look(parts) ─▶ Looked: hits, and spans by part
 
 Each view joins the texts of its parts with newlines and runs one pattern set over them. The prompt's view is there for
-every request; one for certain roles only where a rule asks for it.
+every request; one for certain roles only where a rule asks for it. A content that is a list of several texts is looked at
+once more as one text: many chat templates print them so.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from holdpoint.model import Part, PartRole
 from holdpoint.policy.matchers import PatternSet
 from holdpoint.policy.patterns import TextPattern
 from holdpoint.policy.spans import Inspected, Offsets, Search
+
+_LISTS = ("/content/", "/output/")  # in the paths of what is said in a list: of a message, and by a tool
 
 
 class Catalogue:
@@ -63,27 +66,69 @@ class Views:
         Raises:
             NotInspected: the engine could not look at all of it.
         """
-        found: list[tuple[_View, Inspected]] = []
+        found: list[_Reading] = []
+        lists = _lists(parts)
         for view in self._views:
             roles = view.roles
             inspected = view.patterns.inspect("\n".join([part.text for part in parts if part.role in roles]))
             if inspected is not None:
-                found.append((view, inspected))
+                found.append(_Reading(view, inspected, None))
+            runs = [run for run in lists if parts[run[0]].role in roles] if lists else None
+            if runs:
+                text = "\n".join(["".join([parts[place].text for place in run]) for run in runs])
+                inspected = view.patterns.inspect(text)
+                if inspected is not None:
+                    found.append(_Reading(view, inspected, runs))
         return Looked(parts, found) if found else NOTHING
+
+
+def _lists(parts: Sequence[Part]) -> list[list[int]]:
+    """The places of the texts of each content that is a list with several."""
+    lists: dict[str, list[int]] = {}
+    for place, part in enumerate(parts):
+        if part.role is PartRole.DEFINITION or part.role is PartRole.PARAMETER:
+            continue
+        for member in _LISTS:
+            if member in part.path and not part.path.endswith("/type"):
+                lists.setdefault(part.path.rpartition(member)[0], []).append(place)
+                break
+    return [places for places in lists.values() if len(places) > 1]
+
+
+class _Reading:
+    """One text that a view has looked at: the parts one a line, or ``runs`` of them, which are places."""
+
+    __slots__ = ("_layout", "_runs", "inspected", "view")
+
+    def __init__(self, view: _View, inspected: Inspected, runs: list[list[int]] | None) -> None:
+        self.view = view
+        self.inspected = inspected
+        self._runs = runs
+        self._layout: tuple[list[int], Offsets] | None = None
+
+    def layout(self, parts: Sequence[Part]) -> tuple[list[int], Offsets]:
+        """The places of its texts, and where each of them stands."""
+        if self._layout is None:
+            runs = self._runs
+            if runs is None:
+                runs = [[place] for place, part in enumerate(parts) if part.role in self.view.roles]
+            places = [place for run in runs for place in run]
+            self._layout = places, Offsets.of([[parts[place].text for place in run] for run in runs])
+        return self._layout
 
 
 class Looked:
     """What the views found in the parts of one query."""
 
-    __slots__ = ("_found", "_layouts", "_parts", "_shown", "hits")
+    __slots__ = ("_found", "_parts", "_shown", "hits")
 
-    def __init__(self, parts: Sequence[Part], found: list[tuple[_View, Inspected]]) -> None:
+    def __init__(self, parts: Sequence[Part], found: list[_Reading]) -> None:
         self._parts = parts
-        self._layouts: dict[tuple[PartRole, ...], tuple[list[int], Offsets]] = {}
         self._shown = Search(for_edit=False)
-        self._found: dict[int, tuple[_View, Inspected, int]] = {
-            view.numbers[index]: (view, inspected, index) for view, inspected in found for index in inspected.hits
-        }
+        self._found: dict[int, list[tuple[_Reading, int]]] = {}
+        for reading in found:
+            for index in reading.inspected.hits:
+                self._found.setdefault(reading.view.numbers[index], []).append((reading, index))
         self.hits = frozenset(self._found)
 
     def spans(self, number: int, search: Search | None = None) -> Iterator[tuple[int, int, int]]:
@@ -91,16 +136,11 @@ class Looked:
 
         Without ``search`` all calls share one bound on the work that goes into showing.
         """
-        if number not in self._found:
-            return
-        view, inspected, index = self._found[number]
-        if view.roles not in self._layouts:
-            places = [place for place, part in enumerate(self._parts) if part.role in view.roles]
-            self._layouts[view.roles] = places, Offsets.of([self._parts[place].text for place in places])
-        places, offsets = self._layouts[view.roles]
-        for start, end in inspected.spans(index, search or self._shown):
-            for text, first, last in offsets.split(start, end):
-                yield places[text], first, last
+        for reading, index in self._found.get(number, ()):
+            places, offsets = reading.layout(self._parts)
+            for start, end in reading.inspected.spans(index, search or self._shown):
+                for text, first, last in offsets.split(start, end):
+                    yield places[text], first, last
 
 
 NOTHING = Looked((), [])

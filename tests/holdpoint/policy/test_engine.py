@@ -237,6 +237,45 @@ def test_a_match_over_two_parts_marks_both() -> None:
     assert marked(found, asked, "r") == ["pass", "word"]
 
 
+def pieces(*texts: str, role: PartRole = PartRole.USER) -> list[Part]:
+    """The content of one message, in so many parts."""
+    return [Part(f"messages/0/content/{place}/text", role, text) for place, text in enumerate(texts)]
+
+
+@pytest.mark.promise(2)
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pieces("my pass", "word is"),
+        pieces("p", "a", "s", "s", "w", "o", "r", "d"),
+        [Part("messages/0/content/0", PartRole.USER, "pass"), Part("messages/0/content/1/text", PartRole.USER, "word")],
+        [*pieces("pass"), Part("messages/0/content/0/x", PartRole.PARAMETER, "-"), pieces("", "word")[1]],
+        [Part(f"input/0/output/{place}/text", PartRole.TOOL, text) for place, text in enumerate(("pass", "word"))],
+    ],
+)
+def test_a_word_in_two_parts_of_one_content_is_found(parts: list[Part]) -> None:
+    """Chat templates that know parts print their texts with nothing in between."""
+    asked = query(parts=tuple(parts))
+    found = evaluate(policy_when("{prompt: {matches: ['\\bpassword\\b']}}"), asked)
+    assert "".join(marked(found, asked, "r")) == "password"
+
+
+def test_texts_of_different_contents_are_not_one() -> None:
+    asked = query(messages=[(PartRole.USER, "pass"), (PartRole.USER, "word")])
+    assert rules_hit(evaluate(policy_when("{prompt: {matches: [password]}}"), asked)) == set()
+    apart = (*pieces("pass"), Part("messages/1/content/0/text", PartRole.USER, "word"))
+    assert rules_hit(evaluate(policy_when("{prompt: {matches: [password]}}"), query(parts=apart))) == set()
+    asked = query(parts=tuple(pieces("pass", "word", role=PartRole.SYSTEM)))
+    assert rules_hit(evaluate(policy_when("{prompt: {roles: [user], matches: [password]}}"), asked)) == set()
+
+
+def test_a_word_in_two_parts_is_replaced_in_both() -> None:
+    asked = query(parts=tuple(pieces("my sec", "ret, a secret")))
+    assert evaluate(modify(SECRET), asked).edits == {
+        "messages/0/content/0/text": "my [redacted]", "messages/0/content/1/text": "[redacted], a [redacted]",
+    }  # fmt: skip
+
+
 def test_what_must_not_match_is_not_marked() -> None:
     asked = query("secret but fine")
     found = evaluate(policy_when("{prompt: {matches: [secret]}, not: {prompt: {matches: [never]}}}"), asked)

@@ -117,10 +117,11 @@ def test_merging() -> None:
 
 
 def test_offsets_split_a_span_over_several_texts() -> None:
-    offsets = Offsets.of(["ab", "", "cde"])  # "ab\n\ncde"
+    offsets = Offsets.of([["ab"], [""], ["cde"]])  # "ab\n\ncde"
     assert list(offsets.split(1, 6)) == [(0, 1, 2), (2, 0, 2)]
     assert list(offsets.split(2, 4)) == []
     assert list(offsets.split(4, 7)) == [(2, 0, 3)]
+    assert list(Offsets.of([["ab", "c"], ["d"]]).split(1, 5)) == [(0, 1, 2), (1, 0, 1), (2, 0, 1)]  # "abc\nd"
 
 
 def test_a_pattern_is_compiled_by_itself_once_it_has_matched() -> None:
