@@ -47,13 +47,14 @@ class Identifier:
         alone = values[0] if len(values) == 1 and request.header("x-api-key") is None else ""
         found = self._known.get(alone)
         if found is None:
-            presented = alone[7:] if alone[:7] == "Bearer " and " " not in alone[7:] else _presented(request)
+            is_usual = alone[:7] == "Bearer " and " " not in alone[7:]
+            presented = alone[7:] if is_usual else _presented(request)
             if looks_like_token(presented):
                 caller = self._tokens.find(presented, snapshot, now_ms)
                 exchange.requester, exchange.key, exchange.issuer = caller.requester, "", caller.issuer
                 return
             found = _look_up(presented, snapshot)
-            if alone and len(self._known) < _MOST_KNOWN:
+            if is_usual and len(self._known) < _MOST_KNOWN:  # one key can be said in as many other ways as one likes
                 self._known[alone] = found
         if not is_valid(found.record, now_ms):
             raise unknown_key()

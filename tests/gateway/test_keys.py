@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import tempfile
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -66,6 +68,28 @@ async def make_key(world: World, principal: str = "dana@example.com", **changes:
 
     await wait_until(known, "the key is known", seconds=2)
     return new.text
+
+
+async def test_one_key_said_in_many_ways_fills_no_memory(world: World) -> None:
+    async with raw_client(world.port) as client:
+
+        async def ask_with(spaces: int) -> None:
+            said = f"Bearer {' ' * (16_000 + spaces)}{world.key}"
+            await client.send(f"GET /demo/v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: {said}\r\n\r\n".encode())
+            status, headers = await client.head()
+            assert status == 200
+            await client.reader.readexactly(int(headers["content-length"]))
+
+        await ask_with(0)
+        tracemalloc.start()
+        try:
+            for spaces in range(1, 101):
+                await ask_with(spaces)
+            gc.collect()
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert kept < 1_000_000
 
 
 async def refusals(world: World) -> list[Event]:
