@@ -15,6 +15,7 @@ from holdpoint.store.responses import StoredResponse, load_response
 
 Page = list[Hold]  # names of their own, because a method below is called list
 _Places = list[tuple[int, str]]  # when each was made, and its id
+_AT_ONCE = 500
 
 
 class HoldReader:
@@ -39,12 +40,11 @@ class HoldReader:
             found = await self._client.shared_command("GET", keys.idempotency(idem))
             return await self._get_or_none(found.decode()) if found else None
         same = keys.same(fingerprint(requester, connection, digest))
-        ids: list[bytes] = await self._client.shared_command("ZREVRANGE", same, 0, -1)
-        for raw in ids:
-            hold = await self._get_or_none(raw.decode())
-            if hold is None or hold.asynchronous:
-                continue
-            if retrying or await self._is_abandoned(hold):
+        ids = [raw.decode() for raw in await self._client.shared_command("ZREVRANGE", same, 0, -1)]
+        alive: dict[str, bool] = {}
+        for at in range(0, len(ids), _AT_ONCE):
+            hold = await self._first_of(ids[at : at + _AT_ONCE], alive, retrying=retrying)
+            if hold is not None:
                 return hold
         return None
 
@@ -139,8 +139,24 @@ class HoldReader:
         fields = as_dict(await self._client.shared_command("HGETALL", keys.hold(hold_id)))
         return codec.load_hold(fields) if fields else None
 
-    async def _is_abandoned(self, hold: Hold) -> bool:
-        return not hold.waiter or not await self._gateways.is_alive(hold.waiter)
+    async def _first_of(self, ids: Sequence[str], alive: dict[str, bool], *, retrying: bool) -> Hold | None:
+        """The first of the holds that `find` may return. For most of many a client waits: their bodies are not read."""
+        rows = await self._client.pipeline([("HMGET", keys.hold(each), "asynchronous", "waiter") for each in ids])
+        for hold_id, (asynchronous, waiter) in zip(ids, rows, strict=True):
+            if asynchronous != b"0" or (not retrying and await self._waits(waiter.decode(), alive)):
+                continue
+            hold = await self._get_or_none(hold_id)  # as it is by now
+            if hold is None or hold.asynchronous:
+                continue
+            if retrying or not await self._waits(hold.waiter, alive):
+                return hold
+        return None
+
+    async def _waits(self, waiter: str, alive: dict[str, bool]) -> bool:
+        """Whether the gateway process ``waiter`` is there, for a client that waits; ``alive`` is what was asked before."""
+        if waiter and waiter not in alive:
+            alive[waiter] = await self._gateways.is_alive(waiter)
+        return bool(waiter) and alive[waiter]
 
 
 def _parse_cursor(cursor: str | None) -> tuple[str, str | None]:

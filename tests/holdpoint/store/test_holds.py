@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import redis
 
 from holdpoint.errors import Conflict, NotFound, StoreUnavailable
 from holdpoint.model import DecisionKind, Escalation, OnTimeout, Question, Requester, ReviewTerms, State
@@ -162,6 +163,29 @@ async def test_a_client_that_left_has_a_grace_to_return(store: Store, gateway: s
     stored = await store.holds.get(hold.id)
     assert (stored.waiter, stored.return_by_ms, stored.due_ms) == (gateway, None, hold.due_ms)
     assert await find(store) is None
+
+
+async def test_a_look_among_many_of_the_same_reads_no_body_of_those_that_others_wait_for(
+    store: Store, gateway: str, redis_url: str
+) -> None:
+    draft = make_draft(prompt="password " * 10_000)
+    holds = [await store.holds.hold(draft, gateway=gateway, idempotency_key=None) for _ in range(20)]
+
+    async def look() -> tuple[str | None, int]:
+        with redis.Redis.from_url(redis_url) as client:
+            before = client.info("stats")["total_net_output_bytes"]
+            found = await store.holds.find(
+                requester=DANA, connection="demo", digest=draft.digest, idempotency_key=None, retrying=False
+            )
+            return found.id if found else None, client.info("stats")["total_net_output_bytes"] - before
+
+    found, size = await look()
+    assert found is None
+    assert size < len(draft.query.body)
+    await store.holds.leave(holds[0].id, gateway=gateway, grace_ms=60_000)
+    found, size = await look()
+    assert found == holds[0].id
+    assert size < 3 * len(draft.query.body)  # its text and its body
 
 
 async def test_leaving_what_another_gateway_has_taken_over_changes_nothing(store: Store, gateway: str) -> None:
