@@ -99,7 +99,7 @@ class Held:
         waiter.close()
         async with self._turn:
             await self._wake_ups.later(waiter.hold)
-            hold = await self._store.holds.get(waiter.hold)
+            hold = await self._store.holds.outline(waiter.hold)
         exchange.state = hold.state
         await accepted(exchange, hold, [("preference-applied", preferences.applied)])
 

@@ -53,7 +53,7 @@ class HoldsResource:
 
     async def _own(self, exchange: Exchange, hold_id: str) -> Hold:
         try:
-            hold = await self._store.holds.get(hold_id)
+            hold = await self._store.holds.outline(hold_id)
         except NotFound:
             raise _not_found() from None
         if (hold.requester.principal, hold.requester.owner) != (exchange.requester.principal, exchange.requester.owner):

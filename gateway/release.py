@@ -78,7 +78,7 @@ class Releases:
                 raise
 
     async def get(self, exchange: Exchange, hold_id: str) -> Hold:
-        """The hold as it is now, also when Redis has to be waited for.
+        """The hold as it is now, in outline, also when Redis has to be waited for.
 
         Raises:
             Refusal: it is no longer kept.
@@ -88,7 +88,7 @@ class Releases:
         while True:
             try:
                 async with self._turn:
-                    return await self._store.holds.get(hold_id)
+                    return await self._store.holds.outline(hold_id)
             except NotFound:
                 raise Refusal(RefusalCode.EXPIRED, "The hold is no longer kept.", status=410, hold=hold_id) from None
             except StoreUnavailable:

@@ -71,8 +71,8 @@ def _head(draft: Draft) -> bytes:
     return to_json({"requester": draft.requester, "connection": draft.query.connection})[1:-1]
 
 
-def load_hold(fields: Mapping[bytes, bytes]) -> Hold:
-    """The hash of a hold → `Hold`."""
+def load_hold(fields: Mapping[bytes, bytes], *, outline: bool = False) -> Hold:
+    """The hash of a hold → `Hold`. ``outline``: without body and texts, and ``fields`` need not have them."""
     doc = orjson.loads(fields[b"doc"])
     decisions = _DECISIONS.validate_json(fields.get(b"decisions") or b"[]")
     return Hold(
@@ -85,7 +85,7 @@ def load_hold(fields: Mapping[bytes, bytes]) -> Hold:
         environment=doc["environment"],
         method=doc["method"],
         target=doc["target"],
-        query=load_query(doc, fields[b"body"]),
+        query=load_query(doc, None if outline else fields[b"body"]),
         requester=load_requester(doc),
         address=doc["address"],
         evaluation=load_evaluation(doc, decisions),

@@ -51,21 +51,23 @@ def document(draft: Draft, fingerprint_: str) -> bytes:
     )
 
 
-def load_query(doc: Mapping[str, Any], body: bytes) -> Query:
-    """The query, with its texts as they stand in ``body``."""
+def load_query(doc: Mapping[str, Any], body: bytes | None) -> Query:
+    """The query, with its texts as they stand in ``body``; None: with empty ones, and without a body."""
     stored = doc["query"]
-    value = orjson.loads(body)
+    value = orjson.loads(body) if body is not None else None
     return Query(
         connection=doc["connection"],
         endpoint=stored["endpoint"],
         model=stored["model"],
-        parts=tuple(Part(path, PartRole(role), lookup(value, path)) for path, role in stored["parts"]),
+        parts=tuple(
+            Part(path, PartRole(role), "" if body is None else lookup(value, path)) for path, role in stored["parts"]
+        ),
         tools=tuple(stored["tools"]),
         stream=stored["stream"],
         prompt_tokens=stored["prompt_tokens"],
         max_tokens=stored["max_tokens"],
         uninspectable=tuple(stored["uninspectable"]),
-        body=body,
+        body=body or b"",
     )
 
 

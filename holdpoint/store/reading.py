@@ -8,7 +8,7 @@ from holdpoint.clock import Clock
 from holdpoint.errors import NotFound
 from holdpoint.model import Hold, Requester, State
 from holdpoint.store import codec, keys
-from holdpoint.store.client import Client, as_dict
+from holdpoint.store.client import Client, Script, as_dict
 from holdpoint.store.fingerprints import fingerprint
 from holdpoint.store.gateways import Gateways
 from holdpoint.store.responses import StoredResponse, load_response
@@ -16,6 +16,7 @@ from holdpoint.store.responses import StoredResponse, load_response
 Page = list[Hold]  # names of their own, because a method below is called list
 _Places = list[tuple[int, str]]  # when each was made, and its id
 _AT_ONCE = 500
+_OUTLINE = Script("outline")
 
 
 class HoldReader:
@@ -33,12 +34,12 @@ class HoldReader:
 
         With an Idempotency-Key: the hold that the key stands for, whatever its state (compare ``original_digest``).
         Without: the newest hold of the same requester, connection and digest whose outcome was not delivered and whose
-        client is gone; or, when the client says that it retries, the newest one at all.
+        client is gone; or, when the client says that it retries, the newest one at all. Only in `outline`.
         """
         if idempotency_key is not None:
             idem = fingerprint(requester, connection, f"key:{idempotency_key}")
             found = await self._client.shared_command("GET", keys.idempotency(idem))
-            return await self._get_or_none(found.decode()) if found else None
+            return await self._outline_or_none(found.decode()) if found else None
         same = keys.same(fingerprint(requester, connection, digest))
         ids = [raw.decode() for raw in await self._client.shared_command("ZREVRANGE", same, 0, -1)]
         alive: dict[str, bool] = {}
@@ -55,6 +56,17 @@ class HoldReader:
             NotFound: there is no such hold (any more).
         """
         found = await self._get_or_none(hold_id)
+        if found is None:
+            raise NotFound(f"there is no hold {hold_id!r}")
+        return found
+
+    async def outline(self, hold_id: str) -> Hold:
+        """The hold as it is now, without its body and with empty texts: they may have megabytes, and this is asked often.
+
+        Raises:
+            NotFound: there is no such hold (any more).
+        """
+        found = await self._outline_or_none(hold_id)
         if found is None:
             raise NotFound(f"there is no hold {hold_id!r}")
         return found
@@ -139,13 +151,17 @@ class HoldReader:
         fields = as_dict(await self._client.shared_command("HGETALL", keys.hold(hold_id)))
         return codec.load_hold(fields) if fields else None
 
+    async def _outline_or_none(self, hold_id: str) -> Hold | None:
+        fields = as_dict(await self._client.shared_script(_OUTLINE, [keys.hold(hold_id)], []))
+        return codec.load_hold(fields, outline=True) if fields else None
+
     async def _first_of(self, ids: Sequence[str], alive: dict[str, bool], *, retrying: bool) -> Hold | None:
         """The first of the holds that `find` may return. For most of many a client waits: their bodies are not read."""
         rows = await self._client.pipeline([("HMGET", keys.hold(each), "asynchronous", "waiter") for each in ids])
         for hold_id, (asynchronous, waiter) in zip(ids, rows, strict=True):
             if asynchronous != b"0" or (not retrying and await self._waits(waiter.decode(), alive)):
                 continue
-            hold = await self._get_or_none(hold_id)  # as it is by now
+            hold = await self._outline_or_none(hold_id)  # as it is by now
             if hold is None or hold.asynchronous:
                 continue
             if retrying or not await self._waits(hold.waiter, alive):

@@ -10,6 +10,7 @@ from typing import Any
 
 import openai
 import pytest
+import redis
 from httptools import HttpRequestParser
 
 from gateway.transport.familiar import FamiliarRequest
@@ -600,6 +601,30 @@ async def test_an_idempotency_key_may_be_used_again_once_its_hold_is_kept_no_lon
             "DEL", keys.hold(hold.id)
         )  # its retention is over, an hour before the key's end
     assert ids[0] != ids[1]
+
+
+async def test_who_asks_how_a_hold_stands_has_nobody_read_its_megabytes(world: World, redis_url: str) -> None:
+    key = {"Idempotency-Key": "k1", "Prefer": "respond-async"}
+    async with world.chat(f"{RISKY} " * 30_000, headers=key) as answer:
+        assert answer.status == 202
+        path = answer.headers["location"]
+
+    async def statuses() -> list[int]:
+        async with (
+            world.http.get(f"{world.gateway.url}{path}", headers=world.headers()) as state,
+            world.http.get(f"{world.gateway.url}{path}/response", headers=world.headers()) as response,
+            world.chat(headers=key) as other,
+        ):
+            return [state.status, response.status, other.status]
+
+    with redis.Redis.from_url(redis_url) as client:
+        before = client.info("stats")["total_net_output_bytes"]
+        assert await statuses() == [200, 202, 422]
+        assert client.info("stats")["total_net_output_bytes"] - before < 200_000
+    (hold,) = await world.held()
+    await world.approve(hold)
+    async with world.http.get(f"{world.gateway.url}{path}/response", headers=world.headers()) as response:
+        assert response.status == 200
 
 
 async def test_identical_requests_at_once_are_holds_of_their_own(world: World) -> None:
