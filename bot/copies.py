@@ -107,6 +107,10 @@ class Copies:
         """Whether it is certain that nothing was posted for this place."""
         return not place.message and (bool(place.refused) or self._mine.get(place.intent) is _Sent.NO)
 
+    def moved(self, place: CardPlace) -> None:
+        """A shared card has taken the place of this one, for which nothing was sent."""
+        self._mine.pop(place.intent, None)
+
     def others_post(self) -> None:
         """Another bot posts at the moment: nothing is certain any more of what this one could not post."""
         self._mine = {intent: sent for intent, sent in self._mine.items() if sent is not _Sent.NO}

@@ -107,15 +107,17 @@ class Placing:
         seen = await self._store.cards.get(hold.id, target)
         if seen is not None and (seen.bundle or not self._copies.is_unsent(seen)):
             return bool(seen.bundle)
-        taking = await self._store.bundles.taking(target)
+        taking, joined = await self._store.bundles.taking(target), False
         try:
             if taking is not None and await self._is_recent(taking):
                 most = self._channel.most_listed
-                if await self._store.bundles.join(taking, target, hold=hold.id, seen=seen, most=most):
-                    return True
-            await self._store.bundles.make(BundleKind.DIGEST, target, hold=hold.id, seen=seen)
+                joined = await self._store.bundles.join(taking, target, hold=hold.id, seen=seen, most=most)
+            if not joined:
+                await self._store.bundles.make(BundleKind.DIGEST, target, hold=hold.id, seen=seen)
         except Conflict:
             return False
+        if seen is not None:
+            self._copies.moved(seen)
         return True
 
     async def _is_recent(self, bundle_id: str) -> bool:

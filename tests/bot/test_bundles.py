@@ -267,6 +267,16 @@ async def test_a_flood_goes_onto_digests_and_every_hold_is_on_exactly_one(
     assert not any("pending" in text for text in board.texts("teams:one"))
 
 
+async def test_nothing_is_kept_of_the_cards_that_a_digest_takes_the_place_of(
+    store: Store, drawer: Callable[[Board], Drawer]
+) -> None:
+    board = Board()
+    drawing = drawer(board)
+    holds = await _flood(store, drawing, board, 10)
+    await asyncio.gather(*(drawing.draw(hold.id) for hold in holds))
+    assert drawing.copies._mine == {}
+
+
 async def test_a_few_that_wait_are_no_flood(store: Store, drawer: Callable[[Board], Drawer]) -> None:
     board = Board()
     drawing = drawer(board)
