@@ -36,7 +36,7 @@ RENEW_S = 1.5
 LOOK_S = 0.5  # how often a bot without the lease asks for it
 BLOCK_MS = 1_000
 BATCH = 100
-MOST_AT_ONCE = 16  # holds that are drawn at the same time
+MOST_AT_ONCE = 16  # holds that are drawn at the same time, and as many that are tried again
 MOST_UNACKNOWLEDGED = 5_000  # events in memory (without their data); beyond, reading waits
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 30.0
@@ -140,6 +140,9 @@ class _Worker:
         self._jobs: dict[str, _Job] = {}
         self._known: set[str] = set()  # sources of the events in jobs
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
+        self._again = asyncio.Semaphore(
+            MOST_AT_ONCE
+        )  # for what has failed: a place that takes its time holds up no other
         self._room = asyncio.Event()
 
     async def read(self) -> None:
@@ -207,24 +210,24 @@ class _Worker:
             self._room.set()
 
     async def _draw_all(self, hold_id: str, job: _Job) -> None:
-        failures = 0
+        failures, slots = 0, self._slots
         while job.events or job.asked:
             job.changed.clear()
             covered, asked = tuple(job.events), job.asked  # whatever is read from now on is at least as new as these
             job.asked = False
             try:
-                async with self._slots:
+                async with slots:
                     await self._drawer.draw(hold_id)
                 await self._store.outbox.ack(STREAM, group=self._group, events=covered)
             except (ChannelUnavailable, StoreUnavailable) as error:
                 job.asked |= asked
                 seconds = error.retry_after_seconds if isinstance(error, ChannelUnavailable) else None
-                failures += seconds is None
+                failures, slots = failures + (seconds is None), self._again
                 self._is_out |= seconds is None or isinstance(error, AccessLost)
                 _log.info("a card waits: %s", error, extra={"hold": hold_id, "failures": failures})
                 await _pause(job, seconds, failures)
             else:
-                failures = 0
+                failures, slots = 0, self._slots
                 self._done(hold_id, job, covered)
 
     def _done(self, hold_id: str, job: _Job, covered: Sequence[RawEvent]) -> None:

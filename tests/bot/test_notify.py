@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from bot.drawer import SETTLED_AFTER_MS, Drawer
-from bot.notify import Notifier
+from bot.notify import MOST_AT_ONCE, Notifier
+from bot.platform import Found, Rendering
 from bot.threads import Narrator
 from holdpoint.errors import ChannelUnavailable, StoreUnavailable
 from holdpoint.live import Live
@@ -195,6 +197,51 @@ async def test_a_copy_that_fails_for_long_holds_up_neither_other_copies_nor_othe
     assert board.texts("teams:one") == []
 
 
+class Slow(Board):
+    """A board of which one place does not answer: its calls are given up when ``patience`` is over."""
+
+    def __init__(self, slow: str) -> None:
+        super().__init__()
+        self.slow = slow
+        self.patience = asyncio.Event()
+        self.hanging = 0
+        self.given_up = 0
+        self.drawn: Counter[str] = Counter()
+        self.looks = 0
+
+    async def _work(self, target: str) -> None:
+        if target != self.slow:
+            await super()._work(target)
+            return
+        self.hanging += 1
+        await self.patience.wait()
+        self.hanging -= 1
+        self.given_up += 1
+        raise ChannelUnavailable("no answer in time")
+
+    def render(self, hold: Hold, target: str) -> Rendering:
+        self.drawn[hold.id] += 1
+        return super().render(hold, target)
+
+    async def list(self, target: str, *, since_ms: int) -> Sequence[Found] | None:
+        self.looks += 1
+        return await super().list(target, since_ms=since_ms)
+
+
+async def test_what_is_tried_again_where_nobody_answers_holds_up_nothing_elsewhere(store: Store, start: Start) -> None:
+    board = Slow("teams:rest")
+    board.patience.set()
+    await start(board)
+    for _ in range(MOST_AT_ONCE):
+        await held(store, Requester("robot", frozenset({"others"})))
+    await wait_until(lambda: board.given_up >= MOST_AT_ONCE, "all of them have been tried")
+    board.patience.clear()
+    await wait_until(lambda: board.hanging == MOST_AT_ONCE, "all of them are tried again", seconds=10)
+    await held(store)
+    await wait_until(lambda: board.texts("teams:one") and board.texts("teams:two"), "another one has its cards")
+    assert board.hanging == MOST_AT_ONCE
+
+
 async def test_an_outage_is_waited_out(store: Store, start: Start) -> None:
     board = Board()
     for target in (DM, "teams:one", "teams:two"):
@@ -274,9 +321,11 @@ async def test_redis_may_be_away_for_a_while(redis_server: RedisServer, clock: M
     await store.aclose()
 
 
-async def told(store: Store, drawer: Drawer, clock: MovingClock, count: int) -> list[Hold]:
-    """Holds with one card each, of whose approval nothing has been said yet; by id."""
-    holds = [await held(store, ROBOT) for _ in range(count)]
+async def told(
+    store: Store, drawer: Drawer, clock: MovingClock, count: int, requester: Requester = ROBOT
+) -> list[Hold]:  # fmt: skip
+    """Holds that are on their cards (one each, of ``ROBOT``), of whose approval nothing has been said yet; by id."""
+    holds = [await held(store, requester) for _ in range(count)]
     for hold in holds:
         await drawer.draw(hold.id)
     clock.forward(seconds=1)
