@@ -122,7 +122,7 @@ class Narrator:
             StoreUnavailable: Redis is lost; nothing is said twice when it is told again.
         """
         late: set[str] = set()
-        closed: set[str] = set()  # targets that take no reply now: nothing more is tried there in this round
+        closed: set[str] = set()  # targets that take no reply now: nothing more is tried there this time
         for batch in _batches(hold_ids):
             # A bot that is told to stop says what it has taken on: nobody else would.
             late |= await finished(self._round(batch, closed), grace_s=STOP_S)
@@ -143,11 +143,11 @@ class Narrator:
                     late.add(hold_id)
         except StoreUnavailable as error:
             lost = error  # what was taken on by then is said all the same: nobody else would
+        targets: dict[str, list[tuple[Posted, _Saying]]] = {}
         for posted, saying in sayings.items():
-            if saying.taken and not await self._say(posted, saying):
-                closed.add(saying.target)
-                late |= saying.holds
-                self._waits_at |= dict.fromkeys(saying.holds, frozenset({saying.target}))
+            if saying.taken:
+                targets.setdefault(saying.target, []).append((posted, saying))
+        late = late.union(*await asyncio.gather(*(self._say_at(each, targets[each], closed) for each in targets)))
         if lost is not None:
             raise lost
         await self._unsay()
@@ -217,17 +217,34 @@ class Narrator:
         saying.taken += ((hold.id, name) for name in names if name in mine)
         saying.holds.add(hold.id)
 
-    async def _say(self, posted: Posted, saying: _Saying) -> bool:
-        """False when the platform takes no reply there now; then it is `_unsay` that gives back what was taken on."""
+    async def _say_at(self, target: str, sayings: Sequence[tuple[Posted, _Saying]], closed: set[str]) -> set[str]:
+        """One reply after the other; returns the holds of which something has to wait.
+
+        No target waits for another one, and where a reply fails the others do not wait for as long as it did.
+        """
+        late: set[str] = set()
+        for posted, saying in sayings:
+            if target in closed:
+                self._unsaid += saying.taken
+            elif await self._say(posted, saying, closed):
+                continue
+            late |= saying.holds
+            self._waits_at |= dict.fromkeys(saying.holds, frozenset({target}))
+        return late
+
+    async def _say(self, posted: Posted, saying: _Saying, closed: set[str]) -> bool:
+        """False when it was certainly not said; then it is `_unsay` that gives back what was taken on."""
         try:
             await self._drawer.channel.reply(posted, Reply(_summed(saying.lines), tuple(saying.calls), saying.loud))
         except ChannelUnavailable as error:
+            closed.add(saying.target)
             if error.retry_after_seconds is None:
                 _log.info("a reply may be lost: %s", error, extra={"target": saying.target})
                 return True
             self._unsaid += saying.taken
             return False
         except StoreUnavailable:  # nobody knows where the card stands, or whom to call: nothing was sent
+            closed.add(saying.target)
             self._unsaid += saying.taken
             return False
         except ChannelRefused as error:

@@ -21,7 +21,7 @@ from holdpoint.store import Store, keys
 from holdpoint.tasks import Tasks
 from tests.bot.board import Board
 from tests.conftest import MovingClock
-from tests.support.builders import make_decision, make_draft
+from tests.support.builders import DANA, make_decision, make_draft
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
@@ -240,6 +240,23 @@ async def test_what_is_tried_again_where_nobody_answers_holds_up_nothing_elsewhe
     await held(store)
     await wait_until(lambda: board.texts("teams:one") and board.texts("teams:two"), "another one has its cards")
     assert board.hanging == MOST_AT_ONCE
+
+
+async def test_a_thread_where_nobody_answers_holds_up_no_other_one(
+    store: Store, live: Live, clock: MovingClock
+) -> None:
+    board = Slow("thread of teams:one")
+    drawer = Drawer(store, live, board, clock=clock)
+    narrator = Narrator(store, live, drawer, clock=clock)
+    holds = await told(store, drawer, clock, 3, DANA)
+    telling = asyncio.create_task(narrator.tell([hold.id for hold in holds]))
+    await wait_until(lambda: len(board.replies) == 3, "the other channel's threads say it")
+    board.patience.set()
+    assert len(await telling) == 2
+    assert board.given_up == 1  # whoever does not answer is not asked for each of them
+    board.slow = "nowhere"
+    assert await narrator.tell([hold.id for hold in holds]) == set()
+    assert [target for target, _ in board.replies].count("teams:one") == 2  # the first one may have been taken
 
 
 async def test_an_outage_is_waited_out(store: Store, start: Start) -> None:
