@@ -242,6 +242,24 @@ async def test_what_is_tried_again_where_nobody_answers_holds_up_nothing_elsewhe
     assert board.hanging == MOST_AT_ONCE
 
 
+async def test_one_call_that_fails_does_not_have_everything_drawn_again(
+    store: Store, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.reconcile.PAUSE_S", 0.05)
+    board = Slow("nowhere")
+    await start(board)
+    await wait_until(lambda: board.looks == 4, "the first comparison is over, in all channels of the routes")
+    holds = [await held(store) for _ in range(5)]
+    await acknowledged(store)
+    looks, drawn = board.looks, board.drawn.copy()
+    board.fail["teams:one"] = [ChannelUnavailable("reset")]
+    await approve(store, holds[0])
+    await wait_until(lambda: board.looks > looks, "cards are compared after that")
+    await held(store)
+    await acknowledged(store)
+    assert [board.drawn[hold.id] for hold in holds[1:]] == [drawn[hold.id] for hold in holds[1:]]
+
+
 async def test_a_thread_where_nobody_answers_holds_up_no_other_one(
     store: Store, live: Live, clock: MovingClock
 ) -> None:
