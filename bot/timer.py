@@ -58,7 +58,8 @@ class Timer:
                 await asyncio.sleep(_PAUSE_S)
 
     async def _prune(self) -> None:
-        for kept in (self._store.holds, self._store.grants, self._store.glass, self._store.absences):
+        store = self._store
+        for kept in (store.holds, store.grants, store.glass, store.absences, store.cards):
             await kept.prune()
 
     async def look(self) -> None:

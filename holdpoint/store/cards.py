@@ -57,9 +57,10 @@ class Failing:
 class Cards:
     """Every method raises `StoreUnavailable` when Redis cannot do it."""
 
-    def __init__(self, client: Client, *, clock: Clock) -> None:
+    def __init__(self, client: Client, *, clock: Clock, retention_ms: int) -> None:
         self._client = client
         self._clock = clock
+        self._retention_ms = retention_ms
 
     async def all(self, hold_id: str) -> dict[str, CardPlace]:
         """Target ("slack:C0123", "slack:dm:dana@example.com") → its copy."""
@@ -113,6 +114,13 @@ class Cards:
         """Where cards are refused now, for App Home, by target."""
         rows = as_dict(await self._client.command("HGETALL", keys.FAILING))
         return [Failing(target.decode(), **orjson.loads(raw)) for target, raw in sorted(rows.items())]
+
+    async def prune(self) -> None:
+        """Forget where the last card was refused a retention time ago: none has been sent there since, and perhaps none will."""
+        before = self._clock() - self._retention_ms
+        over = [each.target for each in await self.failing() if each.at_ms < before]
+        if over:
+            await self._client.command("HDEL", keys.FAILING, *over)
 
     async def recent(self, since_ms: int) -> tuple[list[str], list[str]]:
         """Ids of the holds that are open, and of those that ended at ``since_ms`` or later."""

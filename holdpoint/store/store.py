@@ -64,7 +64,7 @@ class Store:
         self.pauses = Pauses(client, clock=clock)
         self.absences = Absences(client, clock=clock)
         self.glass = Glass(client, clock=clock, retention_ms=lifetimes.retention_ms)
-        self.cards = Cards(client, clock=clock)
+        self.cards = Cards(client, clock=clock, retention_ms=lifetimes.retention_ms)
         self.bundles = Bundles(client, clock=clock)
         self.quiet = QuietSettings(client)
         self.leases = Leases(client)

@@ -35,6 +35,19 @@ async def kinds(store: Store) -> dict[str, list[EventKind]]:
     return found
 
 
+async def test_a_place_that_no_card_is_sent_to_any_more_is_not_listed_as_failing_for_ever(
+    store: Store, timer: Timer, clock: MovingClock
+) -> None:
+    await store.cards.failed("slack:C0OLD", "channel_not_found")
+    clock.forward(seconds=7 * 86_400)
+    await store.cards.failed("slack:C0NEW", "not_in_channel")
+    await timer._prune()
+    assert [each.target for each in await store.cards.failing()] == ["slack:C0NEW", "slack:C0OLD"]
+    clock.forward(seconds=1)
+    await timer._prune()
+    assert [each.target for each in await store.cards.failing()] == ["slack:C0NEW"]
+
+
 async def test_before_the_time_nothing_happens(store: Store, timer: Timer) -> None:
     hold = await new(store)
     await timer.look()
