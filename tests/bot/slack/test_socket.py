@@ -9,7 +9,7 @@ import pytest
 from bot import slack as names
 from bot.slack import app
 from holdpoint.model import State
-from tests.bot.slack.conftest import MakeWorld, World
+from tests.bot.slack.conftest import POLICY, MakeWorld, World
 from tests.fakes.slack import Fault, Json
 from tests.support.waiting import wait_until
 
@@ -124,6 +124,16 @@ async def test_an_event_that_could_not_be_handled_is_new_again(world: World) -> 
     deliveries = await world.slack.event({"type": "app_uninstalled", "event_ts": "1.1"})
     assert [delivery.acked for delivery in deliveries] == [False, True]
     assert world.slack.count("auth.test") - asked == 1
+
+
+async def test_an_answer_that_is_too_long_for_the_socket_comes_by_the_response_url(world: World) -> None:
+    await world.store.config.push_policy(POLICY + "# Что здесь сказано, решает совет.\n" * 200, expect=1, by="test")
+    await world.live.catch_up()
+    before = list(world.slack.sockets)
+    assert (await world.slack.command(world.lee, world.leads, "policy show")).acked
+    answers = world.slack.workspace.ephemerals
+    await wait_until(lambda: answers and "решает совет" in answers[-1].seen.text, "the answer is there")
+    assert world.slack.sockets == before
 
 
 async def test_a_command_that_comes_twice_is_run_once(world: World) -> None:

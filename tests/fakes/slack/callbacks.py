@@ -1,4 +1,8 @@
-"""How the fake reaches the app: signed HTTP, or an envelope over a WebSocket. Both must be acknowledged within 3 s."""
+"""How the fake reaches the app: signed HTTP, or an envelope over a WebSocket. Both must be acknowledged within 3 s.
+
+A frame of more than `MOST_FRAME_BYTES` ends its connection, with WebSocket's 1009. Not documented; Slack's server says so
+itself when it closes: "Max frame length of 20480 has been exceeded."
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from tests.support.waiting import within
 
 ACK_SECONDS = 3.0
 MOST_SOCKETS = 10
+MOST_FRAME_BYTES = 20_480
 
 
 class Callbacks:
@@ -47,7 +52,7 @@ class Callbacks:
         if ticket not in self._tickets:
             return web.Response(status=401)
         self._tickets.remove(ticket)
-        socket = web.WebSocketResponse(autoping=False)
+        socket = web.WebSocketResponse(autoping=False, max_msg_size=MOST_FRAME_BYTES)
         await socket.prepare(request)
         if len(self.sockets) >= MOST_SOCKETS:
             await socket.send_json({"type": "disconnect", "reason": "too_many_websockets", "debug_info": {}})

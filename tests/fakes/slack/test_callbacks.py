@@ -87,3 +87,10 @@ async def test_socket_mode(slack: FakeSlack) -> None:
         await socket.receive_json()
         await slack.disconnect("warning")
         assert (await socket.receive_json())["reason"] == "warning"
+
+
+async def test_a_frame_that_is_too_long_ends_its_connection(slack: FakeSlack) -> None:
+    async with aiohttp.ClientSession() as session, session.ws_connect(slack.new_link()) as socket:
+        assert (await socket.receive_json())["type"] == "hello"
+        await socket.send_str("x" * 20_481)
+        assert (await socket.receive()).data == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
