@@ -26,7 +26,7 @@ from bot.slack import KIND
 from bot.slack.answers import answer_blocks, answer_text
 from bot.slack.desk import SLACK_AWAY, Ack, Body, Desk
 from bot.slack.later import respond, send_picture
-from bot.slack.places import local
+from bot.slack.places import join, local, split
 from bot.typed import PICTURE, WORKING, result
 from bot.typed import run as run_typed
 from holdpoint.errors import ChannelError, StoreUnavailable
@@ -83,15 +83,18 @@ async def _is_quick(working: asyncio.Task[Answer]) -> bool:
 
 async def _answered(desk: Desk, typed: Commands, body: Body, text: str) -> Answer:
     # A slash command says where it was typed; a click on its answer does too, but needs it no more.
-    text = await _with_people(desk, text)
+    text = await _with_people(desk, text, place=split(_user(body))[0])
     return await run_typed(typed, text, partial(desk.who, body), away=SLACK_AWAY, place=_place(body))
 
 
-async def _with_people(desk: Desk, text: str) -> str:
-    """``text`` with people who are mentioned by their principal. Whom Holdpoint does not know stays what Slack made of it."""
+async def _with_people(desk: Desk, text: str, *, place: str) -> str:
+    """``text``, typed in the workspace ``place``, with people who are mentioned by their principal.
+
+    Whom Holdpoint does not know stays what Slack made of it.
+    """
     for mention, user_id in list(dict.fromkeys(_MENTION.findall(text)))[:_MOST_MENTIONS]:
         try:
-            person = await desk.directory.by_platform(desk.people, KIND, user_id)
+            person = await desk.directory.by_platform(desk.people, KIND, join(place, user_id))
         except (UnknownPerson, ChannelError, StoreUnavailable):
             continue
         text = text.replace(mention, person.principal)

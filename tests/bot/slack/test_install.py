@@ -141,6 +141,13 @@ async def test_modals_and_answers_go_to_the_workspace_that_asked(two: Two) -> No
     assert "max@example.com" in two.other.ephemerals[-1].seen.text
 
 
+async def test_who_is_mentioned_there_is_looked_up_there(two: Two) -> None:
+    await two.install()
+    eve = two.other.add_user("Eve Example", "eve@example.com")
+    await two.slack.command(two.max, two.channel, f"away until 2d delegate <@{eve.id}|eve>")
+    assert "eve@example.com stands in" in two.other.ephemerals[-1].seen.text
+
+
 async def test_a_requester_of_another_workspace_gets_the_message_there(two: Two) -> None:
     await two.install()
     two.slack.workspace.users.pop(two.world.dana.id)
