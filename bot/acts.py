@@ -10,9 +10,10 @@ from bot import withdraw
 from bot.cards import Action, CardView
 from bot.conversation import is_requester
 from bot.desk import Desk, Shown
+from bot.units import units
 from bot.visibility import may_see
 from holdpoint.errors import MayNotDecide, TooLate
-from holdpoint.model import DecisionKind, GrantLimits, Hold, Question, Reviewer
+from holdpoint.model import DecisionKind, GrantLimits, GrantScope, Hold, Question, Reviewer
 from holdpoint.policy import people
 from holdpoint.policy.mask import mask
 from holdpoint.visible import visible
@@ -69,6 +70,21 @@ def grant_limits(desk: Desk, hold: Hold) -> GrantLimits:
     if limits is None:
         raise MayNotDecide("The policy allows no standing approval of requests like this one.")
     return limits
+
+
+def grant_groups(desk: Desk, hold: Hold, limits: GrantLimits, *, longest: int | None = None) -> list[str]:
+    """The groups that a standing approval may be for: those that ``limits`` allow, with a name of ``longest`` units at most.
+
+    Raises:
+        MayNotDecide: there is nobody that it may be for.
+    """
+    groups = desk.grants.groups_of(hold) if GrantScope.GROUP in limits.scopes else ()
+    found = [group for group in groups if longest is None or units(group) <= longest]
+    if not found and GrantScope.REQUESTER not in limits.scopes:
+        raise MayNotDecide(
+            "The policy allows a standing approval for a group only, and there is none that it can be for."
+        )
+    return found
 
 
 async def must_read(desk: Desk, view: CardView, reviewer: Reviewer) -> bool:

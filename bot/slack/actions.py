@@ -14,7 +14,7 @@ from bot.cards import CardView
 from bot.inputs import editable
 from bot.slack import APPROVE, ASK, CLAIM, EDIT, GRANT, MORE, OPEN, REJECT, UNCLAIM, bulk, reading, requester
 from bot.slack.desk import Ack, Act, Body, Desk, Shown, answer, in_words, limit_at, shown_by
-from bot.slack.forms import ask_modal, grant_modal, reject_modal
+from bot.slack.forms import GROUP_UNITS, ask_modal, grant_modal, reject_modal
 from bot.slack.modals import edit_modal
 from bot.slack.render import CARD_CHARACTERS
 from bot.slack.views import INPUT_UNITS, MOST_INPUTS
@@ -72,11 +72,12 @@ async def grant(desk: Desk, ack: Ack, body: Body) -> None:
     async with in_words() as trouble:
         hold, reviewer, shown = await _may_decide(desk, body)
         limits = acts.grant_limits(desk, hold)
+        groups = acts.grant_groups(desk, hold, limits, longest=GROUP_UNITS)
         view = await _as_shown(desk, hold, reviewer, body)
         if await acts.must_read(desk, view, reviewer):
             await reading.open_first(desk, body, shown, reviewer, note=acts.READ_FIRST)
         else:
-            modal = grant_modal(view, limits, desk.grants.groups_of(hold), whole=not view.needs_full_view)
+            modal = grant_modal(view, limits, groups, whole=not view.needs_full_view)
             await open_modal(desk.client, body, _as_clicked(body, modal))
     await answer(desk, ack, body, trouble)
 

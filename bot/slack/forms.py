@@ -14,11 +14,12 @@ from bot.slack import BULK_REJECT_MODAL, REJECT_MODAL
 from bot.slack.blocks import Blocks, Row, load, rows, value_of, words
 from bot.slack.modals import Modal, modal_facts
 from bot.units import clip, head, units
-from holdpoint.model import GrantLimits, Question
+from holdpoint.model import GrantLimits, GrantScope, Question
 from holdpoint.visible import visible_line
 
 OPTION_UNITS = 75  # of an option's text, and of the line below it
 MOST_OPTIONS = 100
+GROUP_UNITS = 150 - len(f"{GrantScope.GROUP.value} ")  # of a group's name, in an option's value (see `bot.choices`)
 NOTICE_LINES = 20
 
 

@@ -85,11 +85,11 @@ async def grant_form(desk: Desk, pressed: Pressed) -> Opened:
     """Ask for whom, how often and how long; the dialog approves. Who has to read first gets the text instead."""
     hold, shown = await _may_decide(desk, pressed), pressed.shown
     limits = acts.grant_limits(desk, hold)
+    groups = acts.grant_groups(desk, hold, limits)
     view = await desk.view(hold, pressed.person, limit=CARD_CHARACTERS)
     if await acts.must_read(desk, view, pressed.person):
         return await reading.first(desk, pressed, note=acts.READ_FIRST)
     of_click = replace(view, digest=shown.digest)
-    groups = desk.grants.groups_of(hold)
     return Opened("Approve similar requests", grant_dialog(of_click, limits, groups, whole=not view.needs_full_view))
 
 

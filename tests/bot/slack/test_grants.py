@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot import slack as names
-from holdpoint.model import GrantLimits, GrantScope, Hold, Requirement, ReviewTerms, State
+from holdpoint.model import GrantLimits, GrantScope, Hold, Requester, Requirement, ReviewTerms, State
 from holdpoint.standing import Grant
 from tests.bot.slack.conftest import World
 from tests.bot.slack.hands import modal_of, press, stored
@@ -36,6 +36,23 @@ async def test_the_modal_offers_what_the_policy_allows(world: World) -> None:
         "uses": ["1", "5", "10"],
         "age": [str(ms) for ms in (HOUR_MS // 4, HOUR_MS, 4 * HOUR_MS)],
     }
+
+
+async def test_a_group_with_a_name_that_is_too_long_for_a_menu_is_not_offered(world: World) -> None:
+    path = f"CN=contractors,OU={'x' * 150},DC=example,DC=com"
+    hold = await world.hold(terms=TERMS, requester=Requester("dana@example.com", frozenset({"contractors", path})))
+    await open_grant(world, hold)
+    blocks = {block.get("block_id"): block for block in modal_of(world, world.sam).content["blocks"]}
+    offered = [option["value"] for option in blocks["scope"]["element"]["options"]]
+    assert offered == ["requester", "group contractors"]
+
+
+async def test_where_there_is_no_group_for_it_who_clicks_is_told_so(world: World) -> None:
+    card = await world.card(await world.hold(terms=TERMS))
+    only = ReviewTerms(grant=GrantLimits(1, HOUR_MS, frozenset({GrantScope.GROUP})))
+    hold = await world.hold(terms=only, requester=Requester("eve@example.com", frozenset()))
+    assert (await press(world, world.sam, card, names.GRANT, value=f"{hold.id} {hold.digest}")).acked
+    await world.told(world.sam, "for a group only")
 
 
 async def test_a_grant_for_a_group_comes_with_the_approval(world: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot import teams as names
-from holdpoint.model import GrantLimits, GrantScope, Requirement, ReviewTerms, State
+from holdpoint.model import GrantLimits, GrantScope, Requester, Requirement, ReviewTerms, State
 from holdpoint.standing import Grant
 from tests.bot.teams.hands import call, dialog, press, stored, value_of
 from tests.bot.teams.world import World
@@ -29,6 +29,13 @@ async def test_the_dialog_offers_what_the_policy_allows(world: World) -> None:
         "uses": ["1", "5", "10"],
         "age": [str(ms) for ms in (HOUR_MS // 4, HOUR_MS, 4 * HOUR_MS)],
     }
+
+
+async def test_where_there_is_no_group_for_it_who_clicks_is_told_so(world: World) -> None:
+    card = await world.card(await world.hold(terms=TERMS))
+    only = ReviewTerms(grant=GrantLimits(1, HOUR_MS, frozenset({GrantScope.GROUP})))
+    hold = await world.hold(terms=only, requester=Requester("eve@example.com", frozenset()))
+    assert "for a group only" in (await call(world, "sam", card, "task/fetch", names.GRANT, value_of(hold))).said
 
 
 async def test_a_grant_for_a_group_comes_with_the_approval_once(world: World) -> None:
