@@ -18,6 +18,7 @@ _ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "#39": 
 _ENTITY = re.compile(rf"&({'|'.join(_ENTITIES)});")  # with its semicolon: R&D and &copy are what they are
 _BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li)>", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
+_BLANKS = (" ", "\u00a0", "&nbsp;")  # between the words of a name
 _NAME = re.compile(r"[/@]?holdpoint(?=\s|$)", re.IGNORECASE)
 
 
@@ -52,8 +53,27 @@ def plain(text: str, *, is_xml: bool = False) -> str:
     return _NAME.sub("", text, count=1).strip() if _NAME.match(text) else text
 
 
-def _mentioned(message: Message) -> Iterator[tuple[str, str, str]]:
-    """Everybody but the bot who is mentioned: how it stands in the text, their id and display name."""
+def _mentioned(message: Message) -> list[tuple[str, str, str]]:
+    """Everybody but the bot who is mentioned: how it stands in the text, their id and display name.
+
+    Some clients make a mention of each word of a name: those of one person that follow each other are one.
+    """
+    found: list[tuple[str, str, str]] = []
+    for mention, member, name in _each_mentioned(message):
+        if found and found[-1][1] == member:
+            before, _, names = found[-1]
+            both = next(
+                (f"{before}{blank}{mention}" for blank in _BLANKS if f"{before}{blank}{mention}" in message.text), ""
+            )
+            if both:
+                found[-1] = (both, member, f"{names} {name}")
+                continue
+        found.append((mention, member, name))
+    return found
+
+
+def _each_mentioned(message: Message) -> Iterator[tuple[str, str, str]]:
+    """The same, as Teams lists them."""
     entities = message.raw.get("entities")
     us = text_at(message.raw, "recipient", "id")
     for entity in (entities if isinstance(entities, list) else [])[:MOST_MENTIONS]:

@@ -397,6 +397,17 @@ MESSAGE = Message("", "", "", "19:a", "1", "", False, {"recipient": {"id": "28:u
     [
         ("ask <at>Kim</at> now", [mention("Kim", "29:kim")], "ask kim@example.com now"),
         ("<at>Kim</at> <at>Kim</at>", [mention("Kim", "29:kim"), mention("Kim", "29:x")], "kim@example.com @Kim"),
+        (  # as newer clients send "@Kim de Vries"
+            "ask <at>Kim</at>&nbsp;<at>de</at> <at>Vries</at> now",
+            [mention("Kim", "29:kim"), mention("de", "29:kim"), mention("Vries", "29:kim")],
+            "ask kim@example.com now",
+        ),
+        ("<at>Li</at> <at>Wei</at>?", [mention("Li", "29:x"), mention("Wei", "29:x")], "@Li Wei?"),
+        (
+            "<at>Kim</at>, <at>Kim</at>",
+            [mention("Kim", "29:kim"), mention("Kim", "29:kim")],
+            "kim@example.com, kim@example.com",
+        ),
         ("to <at>sam@example.com</at>", [mention("sam@example.com", "29:evil")], "to @sam@example.com"),
         ("<at>Kim</at>", [], "<at>Kim</at>"),
         ("<at>Us</at> x", [mention("Us", "28:us")], "<at>Us</at> x"),
