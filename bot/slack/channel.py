@@ -12,10 +12,10 @@ from typing import Any
 from bot.cards import card_view, plain_text
 from bot.platform import AccessLost, Found, MessageGone, NobodyThere, Posted, Rendering, Reply
 from bot.presence import moved_ms, off_sentence
-from bot.shared_views import DIGEST_LINES
 from bot.slack import KIND
 from bot.slack.bundled import bundle_rendering
 from bot.slack.client import SlackClient, SlackRefused
+from bot.slack.digest import MOST_LINES
 from bot.slack.directory import People
 from bot.slack.dm import dm_blocks, dm_text
 from bot.slack.places import split
@@ -45,7 +45,7 @@ class SlackChannel:
     """Posts, finds, updates and removes cards, and speaks in their threads."""
 
     kind = KIND
-    most_listed = DIGEST_LINES
+    most_listed = MOST_LINES
 
     def __init__(self, client: SlackClient, people: People, live: Live, *, link_base: str) -> None:
         self._client = client

@@ -27,9 +27,11 @@ from bot.slack.blocks import (
     MOST_RUNS,
     PAGE_UNITS,
     Blocks,
+    Room,
     Row,
     edits,
     fact_rows,
+    fitted,
     history,
     load,
     rows,
@@ -100,28 +102,38 @@ def bundle_text(bundle: BundleView) -> str:
 def _blocks(
     view: CardView, first: list[Row], second: list[Row], *, menu: list[Row], bundle: BundleView | None = None
 ) -> Blocks:
-    changed, more_changed = edits(view)
-    card: dict[str, Any] = {
+    found, said = facts.facts(view, bundle), facts.said(view)
+    fixed: dict[str, Any] = {
         "header": facts.header(view, bundle.count if bundle else view.count),
-        "line": clip(view.requester_line, 400),
-        "facts": fact_rows(facts.facts(view, bundle)),
-        "said": said_rows(facts.said(view)),
-        "parts": [
-            {"label": clip(part.label, 100), "runs": runs(part.segments)} for part in view.parts if part.shows_text
-        ],
         "left_out": facts.left_out(view),
         "read_first": view.pending and view.needs_full_view,
-        "edits": changed,
-        "more_edits": more_changed,
-        "history": history(view) if not view.pending else [],
         "first": first,
         "second": second,
         "menu": menu,
         "url": view.url,
         "references": [facts.reference(view), *facts.covered(bundle)],
     }
-    blocks: Blocks = load("slack/card.json.j2", card=card)
-    return blocks
+
+    def draw(room: Room) -> Blocks:
+        changed, more_changed = edits(view, room)
+        card: dict[str, Any] = {
+            **fixed,
+            "line": clip(view.requester_line, min(room.text, 400)),
+            "facts": fact_rows(found, room),
+            "said": said_rows(said, room),
+            "parts": [
+                {"label": clip(part.label, min(room.text, 100)), "runs": runs(part.segments, room.runs)}
+                for part in view.parts
+                if part.shows_text
+            ],
+            "edits": changed,
+            "more_edits": more_changed,
+            "history": history(view, room) if not view.pending else [],
+        }
+        blocks: Blocks = load("slack/card.json.j2", card=card)
+        return blocks
+
+    return fitted(draw)
 
 
 def _first(view: CardView) -> list[Row]:

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from bot import slack as names
+from bot.slack.digest import MOST_LINES
 from holdpoint.clock import now_ms
 from holdpoint.model import Hold, Requester, Risk, State
 from tests.bot.slack.conftest import MakeWorld, World
@@ -183,8 +184,8 @@ async def test_one_digest_card_takes_as_many_as_it_can_list_and_another_follows(
     holds = [await ask(world) for _ in range(70)]
     await all_shown(world.security, holds)
     digests = [m for m in world.security.messages.values() if m.button(names.BULK_APPROVE)]
-    assert 3 <= len(digests) <= 4
-    assert all(sum(hold.id in str(m.blocks) for hold in holds) <= 30 for m in digests)
+    assert 4 <= len(digests) <= 5
+    assert all(sum(hold.id in str(m.blocks) for hold in holds) <= MOST_LINES for m in digests)
 
 
 async def test_a_click_on_a_shared_card_makes_no_copy_of_its_own(make_world: MakeWorld) -> None:

@@ -15,8 +15,9 @@ from slack_sdk.models.views import View
 from bot.answers import Answer, Table
 from bot.cards import Action, CardView, card_view
 from bot.inputs import editable
-from bot.shared_views import DIGEST_LINES, BundleView, DigestView, digest_line, list_digest
+from bot.shared_views import BundleView, DigestView, digest_line, list_digest
 from bot.slack import answers, forms, modals, render
+from bot.slack.digest import MOST_LINES
 from bot.slack.views import INPUT_UNITS, MOST_INPUTS
 from bot.units import units
 from holdpoint import canonical
@@ -44,7 +45,7 @@ from holdpoint.model import (
 )
 from holdpoint.policy import Policy
 from holdpoint.visible import visible
-from tests.fakes.slack.rules import VIEW_BYTES, message_problems, view_bytes, view_problems
+from tests.fakes.slack.rules import POSTED_UNITS, VIEW_BYTES, message_problems, posted_units, view_bytes, view_problems
 from tests.fakes.slack.text import Seen, read_blocks, read_mrkdwn
 from tests.support.builders import make_evaluation
 
@@ -122,6 +123,12 @@ def checked(blocks: list[dict[str, Any]], text: str = "x") -> Seen:
     return seen
 
 
+def posted(blocks: list[dict[str, Any]], text: str = "x") -> Seen:
+    """The same of what is posted in a channel or a direct message."""
+    assert posted_units(blocks) <= POSTED_UNITS
+    return checked(blocks, text)
+
+
 def checked_view(view: dict[str, Any]) -> Seen:
     assert view_problems(view) == []
     assert view_bytes(view) <= VIEW_BYTES
@@ -161,8 +168,8 @@ def buttons(blocks: list[dict[str, Any]]) -> list[list[str]]:
 def test_every_state_and_every_text_makes_a_card_that_slack_takes(state: State, text: str) -> None:
     hold = a_hold([text] * 9, state=state, text=text)
     view = viewed(hold)
-    checked(render.card_blocks(view), render.card_text(view))
-    checked(render.dm_blocks(view), render.dm_text(view))
+    posted(render.card_blocks(view), render.card_text(view))
+    posted(render.dm_blocks(view), render.dm_text(view))
 
 
 @pytest.mark.promise(7)
@@ -177,8 +184,8 @@ def test_arbitrary_texts(prompts: list[str], text: str, state: State, cuts: list
     spans = tuple(Span("messages/0/content", start, end) for start, end in cuts)
     hold = a_hold(prompts, state=state, text=text, spans=spans)
     view = viewed(hold)
-    checked(render.card_blocks(view), render.card_text(view))
-    checked(render.dm_blocks(view), render.dm_text(view))
+    posted(render.card_blocks(view), render.card_text(view))
+    posted(render.dm_blocks(view), render.dm_text(view))
     whole = viewed(hold, limit=None)
     checked_view(forms.reject_modal(view, ()))
     checked_view(modals.edit_modal(whole, *editable(whole, hold, longest=INPUT_UNITS, most=MOST_INPUTS), whole=True))
@@ -216,26 +223,26 @@ def test_what_matched_is_marked_and_the_rest_is_not() -> None:
 
 def test_a_cut_card_says_how_much_is_missing_and_offers_all_of_it() -> None:
     long = viewed(a_hold(["x" * 10_000]))
-    seen = checked(render.card_blocks(long))
+    seen = posted(render.card_blocks(long))
     missing = f"{10_000 - render.CARD_CHARACTERS:,} characters left out: View full"
     assert f"Read it in full before approving. {missing}" in seen.text
     assert "View full" in buttons(render.card_blocks(long))[1]
     medium = viewed(with_risk(a_hold(["x" * 10_000]), Risk.MEDIUM))
-    seen = checked(render.card_blocks(medium))
+    seen = posted(render.card_blocks(medium))
     assert missing in seen.text
     assert "Read it in full" not in seen.text
     short = viewed(a_hold(["short"]))
-    assert "View full" not in checked(render.card_blocks(short)).text
+    assert "View full" not in posted(render.card_blocks(short)).text
 
 
 def test_a_decided_card_leads_to_the_inbox_for_what_is_missing() -> None:
-    seen = checked(render.card_blocks(viewed(a_hold(["x" * 10_000], state=State.REJECTED))))
+    seen = posted(render.card_blocks(viewed(a_hold(["x" * 10_000], state=State.REJECTED))))
     assert "characters left out: see the inbox" in seen.text
     assert "View full" not in seen.text
 
 
 def test_folded_parts_are_counted() -> None:
-    seen = checked(render.card_blocks(viewed(a_hold(["a short one"] * 30))))
+    seen = posted(render.card_blocks(viewed(a_hold(["a short one"] * 30))))
     assert "29 more parts, 319 characters: View full" in seen.text
 
 
@@ -261,17 +268,17 @@ def test_the_buttons_of_a_card() -> None:
     ]
     assert menu[0]["action_id"] == "holdpoint_more"
     assert menu[0]["options"][1]["value"] == f"holdpoint_reveal {hold.id} {hold.digest}"
-    checked(render.card_blocks(everything))
+    posted(render.card_blocks(everything))
 
 
 def test_the_clock_that_stands_and_the_one_that_runs() -> None:
     hold = a_hold(["x"])
-    running = checked(render.card_blocks(viewed(hold)))
+    running = posted(render.card_blocks(viewed(hold)))
     assert running.dates == [hold.deadline_ms // 1000]
-    paused = checked(render.card_blocks(viewed(replace(hold, paused_ms=NOW + 5_000))))
+    paused = posted(render.card_blocks(viewed(replace(hold, paused_ms=NOW + 5_000))))
     assert "stands until the requester answers, since" in paused.text
     assert paused.dates == [NOW // 1000 + 5]
-    reminded = checked(render.card_blocks(viewed(replace(hold, reminded_ms=NOW))))
+    reminded = posted(render.card_blocks(viewed(replace(hold, reminded_ms=NOW))))
     assert "⏰" in reminded.text
 
 
@@ -294,7 +301,7 @@ def test_a_bundle_decides_exactly_what_waits() -> None:
     bundle = BundleView(
         "b7", view, tuple(f"h{number}" for number in range(50)), ((State.CANCELLED, 2), (State.APPROVED, 1))
     )
-    seen = checked(render.bundle_blocks(bundle), render.bundle_text(bundle))
+    seen = posted(render.bundle_blocks(bundle), render.bundle_text(bundle))
     assert buttons(render.bundle_blocks(bundle)) == [
         ["Approve all 50", "Reject all 50"],
         ["View full", "Open in inbox"],
@@ -317,25 +324,36 @@ def test_a_bundle_decides_exactly_what_waits() -> None:
     assert bundle.value != replace(bundle, card=replace(view, digest="e" * 64)).value
     over = replace(bundle, ids=())
     assert buttons(render.bundle_blocks(over)) == [["Open in inbox"]]
-    assert "exactly" not in checked(render.bundle_blocks(over)).text
+    assert "exactly" not in posted(render.bundle_blocks(over)).text
 
 
 @pytest.mark.parametrize("text", INJECTIONS, ids=range(len(INJECTIONS)))
 def test_a_full_digest_card_fits(text: str) -> None:
     view = replace(viewed(a_hold([text] * 3, text=text)), id="h" * 26)
-    lines = tuple(replace(digest_line(view), unread=True) for _ in range(DIGEST_LINES))
+    lines = tuple(replace(digest_line(view), unread=True) for _ in range(MOST_LINES))
     digest = DigestView("b1", lines, "https://holdpoint.test/review", more=500)
-    seen = checked(render.digest_blocks(digest), render.digest_text(digest))
-    assert f"{DIGEST_LINES} of {DIGEST_LINES} requests wait" in seen.text
+    seen = posted(render.digest_blocks(digest), render.digest_text(digest))
+    assert f"{MOST_LINES} of {MOST_LINES} requests wait" in seen.text
     assert "500 more wait" in seen.text
-    assert seen.dates == [view.deadline_ms // 1000] * DIGEST_LINES
+    assert seen.dates == [view.deadline_ms // 1000] * MOST_LINES
+
+
+def test_a_card_that_would_be_too_long_says_less_but_shows_the_whole_text() -> None:
+    prompt = "password " + " ".join(f"{number:05}" for number in range(190))
+    spans = tuple(Span("messages/0/content", at, at + 5) for at in range(9, len(prompt), 6))
+    hold = with_risk(a_hold([prompt], spans=spans), Risk.MEDIUM)
+    posted(render.card_blocks(viewed(hold)))
+    assert "".join(run["text"] for run in quoted(render.card_blocks(viewed(replace(hold, justification=""))))) == prompt
+    code = viewed(a_hold(['{"a": "b"}' * 900] * 9, state=State.REJECTED, text='{"a": "b"}' * 900))
+    assert "Rejected" in posted(render.card_blocks(code)).text
+    assert "rejected" in posted(render.dm_blocks(code)).text
 
 
 def test_a_digest_tells_who_what_risk_until_when_and_which() -> None:
     waits = digest_line(viewed(with_risk(a_hold(["the words"], text="fine"), Risk.MEDIUM)))
     done = digest_line(viewed(a_hold(["the words"], state=State.REJECTED)))
     digest = DigestView("b1", (waits, done), "https://holdpoint.test/review")
-    seen = checked(render.digest_blocks(digest))
+    seen = posted(render.digest_blocks(digest))
     assert "🟠 medium  dana@example.com  fine → fine  the words  ⏳" in seen.text
     assert waits.id in seen.text
     assert "Rejected by fine from Slack" in seen.text
@@ -348,7 +366,7 @@ def test_a_digest_tells_who_what_risk_until_when_and_which() -> None:
 
 def test_the_requesters_message_asks_and_tells() -> None:
     hold = replace(a_hold(["x"]), justification="", questions=(Question("q1", "sam@example.com", "Sam", "Why?", NOW),))
-    seen = checked(render.dm_blocks(viewed(hold)), render.dm_text(viewed(hold)))
+    seen = posted(render.dm_blocks(viewed(hold)), render.dm_text(viewed(hold)))
     assert buttons(render.dm_blocks(viewed(hold)))[0][:3] == ["Answer", "Justify", "Withdraw"]
     assert "A question about your request" in seen.text
     assert "Sam asks" in seen.text
@@ -356,7 +374,7 @@ def test_the_requesters_message_asks_and_tells() -> None:
     said = replace(a_hold(["x"]), justification="because")
     assert buttons(render.dm_blocks(viewed(said)))[0][:2] == ["Change what you said", "Withdraw"]
     edited = a_hold(["x"], state=State.REJECTED, text="no")
-    seen = checked(render.dm_blocks(viewed(edited)))
+    seen = posted(render.dm_blocks(viewed(edited)))
     assert "The reason\nno" in seen.text
     assert "− before\n+ no" in seen.text
 

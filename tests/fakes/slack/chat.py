@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.fakes.slack.base import Base, Scopes, is_true
-from tests.fakes.slack.rules import message_problems
+from tests.fakes.slack.rules import POSTED_UNITS, message_problems, posted_units
 from tests.fakes.slack.text import utf16
 from tests.fakes.slack.things import Ephemeral, Json, Message, SlackSays
 
@@ -18,6 +18,8 @@ class Chat(Base):
     def _post(self, args: Json, _scopes: Scopes) -> Json:
         channel = self._writable(args["channel"])
         text, blocks = self._content(args)
+        if posted_units(blocks) > POSTED_UNITS:
+            raise SlackSays("msg_blocks_too_long")
         metadata, thread = self._metadata(args), self._parent(channel, args)
         message = Message(
             channel.id, self.ws.ts(), self.ws.bot_user, text[:40_000], blocks, metadata,

@@ -119,6 +119,16 @@ async def test_bad_blocks_and_metadata(slack: FakeSlack, client: AsyncWebClient)
     assert await refused(client.chat_postMessage(channel=channel.id, text="x", metadata=big)) == "metadata_too_large"
 
 
+async def test_a_post_is_too_long_with_what_holds_its_texts(slack: FakeSlack, client: AsyncWebClient) -> None:
+    channel = slack.workspace.add_channel("ops")
+    block = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 200}}
+    await client.chat_postMessage(channel=channel.id, text="x", blocks=[block] * 40)
+    assert (
+        await refused(client.chat_postMessage(channel=channel.id, text="x", blocks=[block] * 50))
+        == "msg_blocks_too_long"
+    )
+
+
 async def test_ephemeral_messages_are_for_members_and_never_updated(slack: FakeSlack, client: AsyncWebClient) -> None:
     sam, kim = (slack.workspace.add_user(name, None) for name in ("Sam", "Kim"))
     channel = slack.workspace.add_channel("ops", sam)
