@@ -115,7 +115,9 @@ def test_an_edit_of_no_string_is_refused(path: str) -> None:
 
 
 @pytest.mark.promise(2)
-@pytest.mark.parametrize(("body", "path"), [(b'{"~keys":"a","b":1}', "~keys"), (b'{"x":{"~keys":"a","b":1}}', "x/~keys")])
+@pytest.mark.parametrize(
+    ("body", "path"), [(b'{"~keys":"a","b":1}', "~keys"), (b'{"x":{"~keys":"a","b":1}}', "x/~keys")]
+)
 def test_the_keys_of_an_object_cannot_be_edited_nor_what_is_named_like_them(body: bytes, path: str) -> None:
     assert lookup(json.loads(body), path) == "~keys\nb"
     with pytest.raises(KeyError):
