@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 import re2  # type: ignore[import-untyped]  # google-re2 ships no types: see `patterns`
 
-from holdpoint.policy.normalise import FOLDABLE_CLASS, HIDDEN_CLASS, clean, compose, fold
+from holdpoint.policy.normalise import FOLDABLE_CLASS, HIDDEN_CLASS, clean, compose, fold, unescape
 from holdpoint.policy.patterns import BadPattern, TextPattern, encode
 from holdpoint.policy.spans import Inspected, Search, merge
 
@@ -82,6 +82,12 @@ class PatternSet:
         hits = frozenset().union(*variants)
         return Inspected(self.patterns, text, variants, hits) if hits else None
 
+    def inspect_escaped(self, text: str) -> Inspected | None:
+        """`inspect` for what ``text`` says to who reads it as JSON; None where that is the same. Raises as it does."""
+        plain = unescape(text)
+        found = self.inspect(plain) if plain != text else None
+        return found.within(text) if found is not None else None
+
     def _look(self, text: str) -> list[int]:
         data = encode(text)
         found = _match(self._set, data)
@@ -138,11 +144,9 @@ def find(patterns: PatternSet, text: str) -> list[list[tuple[int, int]]]:
     Raises:
         NotInspected: the engine ran out of memory on this text.
     """
-    inspected = patterns.inspect(text)
-    if inspected is None:
-        return [[] for _ in patterns.patterns]
+    spans: list[list[tuple[int, int]]] = [[] for _ in patterns.patterns]
     search = Search(for_edit=True)
-    return [
-        merge(inspected.spans(index, search)) if index in inspected.hits else []
-        for index in range(len(patterns.patterns))
-    ]
+    for inspected in filter(None, (patterns.inspect(text), patterns.inspect_escaped(text))):
+        for index in inspected.hits:
+            spans[index] += inspected.spans(index, search)
+    return [merge(found) for found in spans]

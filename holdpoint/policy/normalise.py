@@ -12,6 +12,7 @@ the raw text, character by character (``Mapped``).
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,6 +83,33 @@ def compose(text: str) -> str:
     return text if unicodedata.is_normalized("NFKC", text) else unicodedata.normalize("NFKC", text)
 
 
+_ESCAPE = re.compile(  # of JSON; a character beyond the first 65,536 is written as two
+    r"""\\(?:u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|["\\/bfnrt])"""
+)
+_SHORT_ESCAPES = {'\\"': '"', "\\/": "/", "\\b": "\b", "\\f": "\f", "\\n": "\n", "\\r": "\r", "\\t": "\t"}
+
+
+def unescape(text: str) -> str:
+    """``text`` without the escapes of JSON, as whoever reads it as JSON sees its strings."""
+    if "\\u" in text:
+        return _ESCAPE.sub(_unescaped, text)
+    pieces = text.split("\\\\")
+    for escape, character in _SHORT_ESCAPES.items():
+        if escape in text:
+            pieces = [piece.replace(escape, character) for piece in pieces]
+    return "\\".join(pieces)
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    found = escape[0]
+    if len(found) == 2:
+        return _SHORT_ESCAPES.get(found, "\\")
+    code = int(found[2:6], 16)
+    if len(found) > 6:
+        code = 0x10000 + (code - 0xD800 << 10) + int(found[8:], 16) - 0xDC00
+    return chr(code)
+
+
 def fold(text: str) -> str:
     """A cleaned text with accents dropped and look-alikes replaced, each character by itself."""
     changed = {ord(c): folded for c in _unusual(text) if (folded := _fold_character(c)) != c}
@@ -142,6 +170,20 @@ def mapped(raw: str, *, folded: bool) -> Mapped:
         ends += [end] * len(piece)
         start = end
     return Mapped("".join(pieces), starts, ends)
+
+
+def unescaped(raw: str) -> Mapped:
+    """``unescape(raw)`` with the way back."""
+    pieces: list[str] = []
+    starts: list[int] = []
+    position = 0
+    for escape in _ESCAPE.finditer(raw):
+        pieces += [raw[position : escape.start()], _unescaped(escape)]
+        starts += [*range(position, escape.start()), escape.start()]
+        position = escape.end()
+    pieces.append(raw[position:])
+    starts += range(position, len(raw))
+    return Mapped("".join(pieces), starts, [*starts, len(raw)][1:])
 
 
 def _clean_and_fold(text: str) -> str:

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from holdpoint.policy.normalise import Mapped, mapped
+from holdpoint.policy.normalise import Mapped, mapped, unescaped
 from holdpoint.policy.patterns import TextPattern, encode
 
 SHOWN_SPANS = 100  # of one pattern in one text
@@ -37,7 +37,7 @@ class Search:
 class Inspected:
     """One text that some of ``patterns`` hit. ``hits`` are their indexes."""
 
-    __slots__ = ("_mapped", "_patterns", "_text", "_variants", "hits")
+    __slots__ = ("_escaped", "_mapped", "_patterns", "_text", "_variants", "hits")
 
     def __init__(
         self, patterns: Sequence[TextPattern], text: str, variants: Sequence[frozenset[int]], hits: frozenset[int]
@@ -46,7 +46,13 @@ class Inspected:
         self._text = text
         self._variants = variants  # raw, clean, folded, as far as they were needed
         self._mapped: dict[int, tuple[Mapped, bytes]] = {}
+        self._escaped: str | None = None
         self.hits = hits
+
+    def within(self, escaped: str) -> Inspected:
+        """The same for the text that this one is without its escapes."""
+        self._escaped = escaped
+        return self
 
     def spans(self, index: int, search: Search) -> list[tuple[int, int]]:
         """Where pattern ``index`` matches, as code points of the raw text; not merged, zero-length ones left out."""
@@ -54,6 +60,9 @@ class Inspected:
         for number, variant in enumerate(self._variants):
             if index in variant:
                 found += self._in_variant(self._patterns[index], number, search)
+        if found and self._escaped is not None:
+            way_back = unescaped(self._escaped)
+            found = [way_back.back(start, end) for start, end in found]
         return found
 
     def _in_variant(self, wanted: TextPattern, number: int, search: Search) -> list[tuple[int, int]]:

@@ -6,7 +6,7 @@
 
 Each view joins the texts of its parts with newlines and runs one pattern set over them. The prompt's view is there for
 every request; one for certain roles only where a rule asks for it. A content that is a list of several texts is looked at
-once more as one text: many chat templates print them so.
+once more as one text: many chat templates print them so. So is what a tool is called with, without the escapes of JSON.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from holdpoint.policy.matchers import PatternSet
 from holdpoint.policy.patterns import TextPattern
 from holdpoint.policy.spans import Inspected, Offsets, Search
 
+_DEFINITION, _PARAMETER = PartRole.DEFINITION, PartRole.PARAMETER  # names of an enum take long to look up
 _LISTS = ("/content/", "/output/")  # in the paths of what is said in a list: of a message, and by a tool
 
 
@@ -67,7 +68,7 @@ class Views:
             NotInspected: the engine could not look at all of it.
         """
         found: list[_Reading] = []
-        lists = _lists(parts)
+        lists, escaped = _read_otherwise(parts)
         for view in self._views:
             roles = view.roles
             inspected = view.patterns.inspect("\n".join([part.text for part in parts if part.role in roles]))
@@ -79,20 +80,31 @@ class Views:
                 inspected = view.patterns.inspect(text)
                 if inspected is not None:
                     found.append(_Reading(view, inspected, runs))
+            runs = [[place] for place in escaped if parts[place].role in roles] if escaped else None
+            if runs:
+                inspected = view.patterns.inspect_escaped("\n".join([parts[place].text for (place,) in runs]))
+                if inspected is not None:
+                    found.append(_Reading(view, inspected, runs))
         return Looked(parts, found) if found else NOTHING
 
 
-def _lists(parts: Sequence[Part]) -> list[list[int]]:
-    """The places of the texts of each content that is a list with several."""
+def _read_otherwise(parts: Sequence[Part]) -> tuple[list[list[int]], list[int]]:
+    """The places of the texts of each content that is a list with several; and those of JSON that has escapes."""
     lists: dict[str, list[int]] = {}
+    escaped: list[int] = []
     for place, part in enumerate(parts):
-        if part.role is PartRole.DEFINITION or part.role is PartRole.PARAMETER:
+        path = part.path
+        if part.role is _DEFINITION or path.endswith("/content"):  # nearly all of them
             continue
-        for member in _LISTS:
-            if member in part.path and not part.path.endswith("/type"):
-                lists.setdefault(part.path.rpartition(member)[0], []).append(place)
-                break
-    return [places for places in lists.values() if len(places) > 1]
+        if path.endswith("/arguments"):
+            if "\\" in part.text:
+                escaped.append(place)
+        elif part.role is not _PARAMETER and not path.endswith("/type"):
+            for member in _LISTS:
+                if member in path:
+                    lists.setdefault(path.rpartition(member)[0], []).append(place)
+                    break
+    return [places for places in lists.values() if len(places) > 1], escaped
 
 
 class _Reading:

@@ -276,6 +276,30 @@ def test_a_word_in_two_parts_is_replaced_in_both() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.promise(2)
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (r'{"q":"the admin\npassword is"}', ["password"]),  # behind the n there is no boundary of a word
+        (r'{"q":"\u0070assword"}', [r"\u0070assword"]),
+        (r'{"q":"p\u0430ssword"}', [r"p\u0430ssword"]),  # a Cyrillic letter
+        (r'{"q":"pass\u200bword"}', [r"pass\u200bword"]),
+        (r'{"q":"\\npassword"}', []),  # a backslash and an n
+    ],
+)
+def test_what_a_tool_is_called_with_is_matched_as_the_model_sees_it(arguments: str, expected: list[str]) -> None:
+    """It is JSON in a string: servers parse it, and print it without its escapes."""
+    asked = query(parts=(Part("messages/0/tool_calls/0/function/arguments", PartRole.ASSISTANT, arguments),))
+    found = evaluate(policy_when("{prompt: {matches: ['\\bpassword\\b']}}"), asked)
+    assert marked(found, asked, "r") == expected
+
+
+def test_what_a_tool_is_called_with_is_replaced_where_it_is_escaped() -> None:
+    path = "messages/0/tool_calls/0/function/arguments"
+    asked = query(parts=(Part(path, PartRole.ASSISTANT, r'{"q":"\ud83d\ude00 \u0073ecret\/"}'),))
+    assert evaluate(modify(SECRET), asked).edits == {path: r'{"q":"\ud83d\ude00 [redacted]\/"}'}
+
+
 def test_what_must_not_match_is_not_marked() -> None:
     asked = query("secret but fine")
     found = evaluate(policy_when("{prompt: {matches: [secret]}, not: {prompt: {matches: [never]}}}"), asked)

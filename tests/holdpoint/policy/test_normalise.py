@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 import unicodedata
 
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from holdpoint.policy import normalise
 from holdpoint.policy.matchers import PatternSet
-from holdpoint.policy.normalise import FOLDABLE_CLASS, HIDDEN_CLASS, clean, fold, mapped
+from holdpoint.policy.normalise import FOLDABLE_CLASS, HIDDEN_CLASS, clean, fold, mapped, unescape, unescaped
 from holdpoint.policy.patterns import TextPattern
 
 TEXTS = st.text(
@@ -70,6 +71,19 @@ def test_every_character_of_a_mapped_text_leads_back_into_the_raw_one(text: str,
     for index in range(len(way.text)):
         start, end = way.back(index, index + 1)
         assert 0 <= start < end <= len(text)
+
+
+@given(st.text(st.characters(codec="utf-8")) | st.text(st.sampled_from('é\\u"/n0041d83dDE00\n')))
+def test_an_unescaped_text_is_what_json_says_and_leads_back(text: str) -> None:
+    try:
+        written = json.loads(f'"{text}"', strict=False)
+    except ValueError:
+        written = None
+    way = unescaped(text)
+    assert way.text == unescape(text)
+    assert written is None or way.text == written
+    assert len(way.text) == len(way.starts) == len(way.ends)
+    assert "".join(text[way.starts[index] : way.ends[index]] for index in range(len(way.text))) == text
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
