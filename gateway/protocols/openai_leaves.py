@@ -109,6 +109,11 @@ class Found:
         if self._long > _MOST_LONG_PATHS:
             raise Refusal(RefusalCode.UNINSPECTABLE, "The names in the body are too long for its depth.", status=400)
 
+    def odd_keys(self, path: str, value: dict[str, Any], known: frozenset[str]) -> None:
+        """The keys of an object that has another one than those that are ``known`` there."""
+        if not known.issuperset(value):
+            self.keys(path, value)
+
     def keys(self, path: str, value: dict[str, Any], role: PartRole = PartRole.PARAMETER) -> None:
         """The keys of one object as a part of their own, one per line."""
         self.text(f"{path}/{canonical.KEYS}" if path else canonical.KEYS, role, "\n".join(value))

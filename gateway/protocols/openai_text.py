@@ -43,6 +43,9 @@ _ATTACHMENTS = {
     "file": "a file",
     "input_file": "a file",
 }
+_TEXT_NAMES = frozenset({"type", "uuid", "annotations", "logprobs", "cache_control", *_TEXTUAL.values(), *_ATTACHMENTS})
+_CALL_NAMES = frozenset({"id", "type", "index", "function", "custom"})
+_CALLED_NAMES = frozenset({"name", "arguments", "input"})
 _PAYLOAD = frozenset({"data", "file_data", "url", "image_url", "audio_url", "video_url", "image"})
 _LONGEST_SHOWN = 2048  # a longer string in an attachment is its payload; `uninspectable` speaks for it
 
@@ -123,8 +126,10 @@ def _tool_calls(found: Found, path: str, value: Any) -> None:
         here = f"{path}/{index}"
         if not isinstance(call, dict):
             raise wrong_type(here, "an object")
+        found.odd_keys(here, call, _CALL_NAMES)
         for key, item in call.items():
             if key in ("function", "custom") and isinstance(item, dict):
+                found.odd_keys(f"{here}/{key}", item, _CALLED_NAMES)
                 for inner, argument in item.items():
                     role = PartRole.ASSISTANT if inner in ("arguments", "input") else PartRole.PARAMETER
                     found.leaves(f"{here}/{key}/{_escaped(inner)}", argument, role)
@@ -156,6 +161,7 @@ def _content_part(found: Found, path: str, part: Any, role: PartRole) -> None:
         return
     if not isinstance(part.get(member), str):
         raise wrong_type(f"{path}/{member}", "a string")
+    found.odd_keys(path, part, _TEXT_NAMES)
     for key, item in part.items():
         if key == member:
             found.text(f"{path}/{member}", role, item)
@@ -255,8 +261,7 @@ def _item(found: Found, path: str, item: Any) -> None:
         output = item.get("output")
         if isinstance(output, list):
             content(found, f"{path}/output", output, PartRole.TOOL)
-            item = {key: value for key, value in item.items() if key != "output"}
-        _members(found, path, item, {"output": PartRole.TOOL})
+        _members(found, path, item, {"output": PartRole.TOOL}, done="output" if isinstance(output, list) else "")
     elif kind == "reasoning":
         if item.get("encrypted_content") is not None:
             found.uninspectable.append(f"encrypted reasoning in {path}")
@@ -266,11 +271,12 @@ def _item(found: Found, path: str, item: Any) -> None:
         found.leaves(path, item, PartRole.PARAMETER)
 
 
-def _members(found: Found, path: str, item: dict[str, Any], roles: dict[str, PartRole]) -> None:
-    """All strings of an item; those of the named members are said by somebody."""
+def _members(found: Found, path: str, item: dict[str, Any], roles: dict[str, PartRole], done: str = "") -> None:
+    """All strings of an item, but for the member that is ``done``; those of the named members are said by somebody."""
     check_names(item, _ITEM_NAMES)
+    found.odd_keys(path, item, _ITEM_NAMES)
     for key, value in item.items():
-        if key != "type":
+        if key not in ("type", done):
             found.leaves(f"{path}/{_escaped(key)}", value, roles.get(key, PartRole.PARAMETER))
 
 

@@ -262,6 +262,29 @@ def test_a_name_that_some_servers_take_for_a_known_one_is_refused(endpoint: str,
     assert caught.value.status == 400
 
 
+@pytest.mark.promise(2)
+@pytest.mark.parametrize(
+    ("endpoint", "body"),
+    [
+        (
+            "chat/completions",
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "the secret": 1}]}]},
+        ),
+        ("chat/completions", {"messages": [{"role": "assistant", "tool_calls": [{"id": "i", "the secret": 1}]}]}),
+        (
+            "chat/completions",
+            {"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "the secret": 1}}]}]},
+        ),
+        ("responses", {"input": [{"type": "function_call", "name": "f", "the secret": 1}]}),
+        ("responses", {"input": [{"type": "function_call_output", "output": [], "the secret": 1}]}),
+    ],
+)
+def test_a_name_that_nobody_knows_is_text_wherever_it_stands(endpoint: str, body: Any) -> None:
+    query = read(body, endpoint)
+    (part,) = [part for part in query.parts if "the secret" in part.text]
+    assert canonical.lookup(orjson.loads(query.body), part.path) == part.text
+
+
 def test_names_of_ones_own_may_look_like_anything() -> None:
     schema = {"type": "object", "properties": {"Type": {"type": "string"}, "Name": {"type": "string"}}}
     tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
