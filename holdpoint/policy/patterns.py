@@ -20,6 +20,9 @@ MAX_PROGRAM_SIZE = 20_000  # RE2 instructions of one pattern, its counted repeti
 MAX_TOTAL_PROGRAM_SIZE = 2_000_000  # of all patterns of a document
 
 
+_SPACES = r"[\s\v\x{85}\x{1680}\x{2028}\x{2029}]+"  # RE2's \s, and what NFKC makes no space of
+
+
 class BadPattern(ValueError):
     """A pattern that cannot be used. ``str()`` says why, for its author."""
 
@@ -82,7 +85,7 @@ def keyword(word: str) -> TextPattern:
         raise BadPattern("is empty")
     if len(word) > MAX_PATTERN_LENGTH // 4:
         raise BadPattern(f"is longer than {MAX_PATTERN_LENGTH // 4} characters")
-    body = r"\s+".join(re2.escape(part) for part in words)
+    body = _SPACES.join(re2.escape(part) for part in words)
     before, after = _boundary(words[0][0], "^"), _boundary(words[-1][-1], "$")
     regex = f"(?i){before}({body}){after}"
     group = 1 if "(?:" in before + after else 0

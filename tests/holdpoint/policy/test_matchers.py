@@ -95,6 +95,15 @@ def test_a_keyword_beside_a_letter_of_any_script_keeps_its_boundary() -> None:
     assert [("Öl, öl öl; Nöl ölig")[s:e] for s, e in found.spans(0, Search(for_edit=False))] == ["Öl", "öl", "öl"]
 
 
+@pytest.mark.parametrize(
+    "space", [" ", "\t\n", "\x0b", "\x0c", "\x85", "\u00a0", "\u1680", "\u2028", "\u2029", "\u3000"]
+)
+def test_a_phrase_takes_any_white_space(space: str) -> None:
+    found = PatternSet([keyword("apollo program")]).inspect(f"an Apollo{space}Program")
+    assert found is not None
+    assert found.hits == {0}
+
+
 @pytest.mark.parametrize("word", ["", "  ", "\u200b", "x" * 501])
 def test_a_keyword_of_nothing_or_too_much_is_refused(word: str) -> None:
     with pytest.raises(BadPattern):
@@ -133,6 +142,7 @@ def test_a_pattern_is_compiled_by_itself_once_it_has_matched() -> None:
 
 def test_find_gives_merged_spans_for_each_pattern() -> None:
     assert find(PatternSet([pattern("a+"), keyword("b"), TextPattern("zz")]), "aab b") == [[(0, 2)], [(4, 5)], []]
+    assert find(PatternSet([keyword("key")]), r'{"q":"my\nkey \u006bey"}') == [[(10, 13), (14, 22)]]
 
 
 @pytest.fixture(scope="module")
