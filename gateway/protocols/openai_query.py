@@ -4,7 +4,6 @@
 
     messages, input, instructions, prompt   text by who speaks it            (openai_text)
     tools, functions                        names, definitions               (openai_tools)
-    response_format …                       definitions: strings and keys    (openai_leaves)
     everything else, known or not           parameters: strings and keys     (openai_leaves)
 
 What cannot be read as text (images, token ids, what is stored elsewhere) is named in ``uninspectable``; what has the
@@ -95,10 +94,6 @@ def _count(_found: Found, name: str, item: Any) -> None:
         raise wrong_type(name, "a whole number")
 
 
-def _definition(found: Found, name: str, item: Any) -> None:
-    found.leaves(name, item, PartRole.DEFINITION)
-
-
 def _token_ids(_found: Found, name: str, item: Any) -> None:
     """Steering by token ids says nothing by itself, and is no text."""
     if not isinstance(item, list) or not all(isinstance(i, int) and not isinstance(i, bool) for i in item):
@@ -139,7 +134,6 @@ _SHARED: dict[str, Reader] = {
     "messages": text.messages,
     "tools": definitions,
     "functions": definitions,
-    "response_format": _definition,
     "stream": _boolean,
     "n": _count,
     **dict.fromkeys(_LIMITS, _count),
@@ -157,7 +151,6 @@ _SHARED: dict[str, Reader] = {
 _RESPONSES: dict[str, Reader] = _SHARED | {
     "input": text.items,
     "prompt": _elsewhere("a stored prompt"),
-    "text": _definition,
 }
 _OTHERS: dict[str, Reader] = _SHARED | {"input": text.prompt, "prompt": text.prompt}
 # Names that say nothing by themselves; the value of each is still looked at. Any other name is shown as text.
@@ -168,8 +161,8 @@ _KNOWN_SCALARS = frozenset(
     include_stop_str_in_output json_schema length_penalty logprobs max_tool_calls metadata min_p min_tokens mirostat
     modalities moderation parallel_tool_calls prediction presence_penalty priority prompt_cache_key prompt_cache_retention
     prompt_logprobs reasoning reasoning_effort reasoning_format repeat_last_n repeat_penalty repetition_penalty
-    request_id return_tokens_as_token_ids safety_identifier samplers seed service_tier skip_special_tokens
-    spaces_between_special_tokens stop store stream_options structured_outputs temperature timings_per_token tool_choice
+    request_id response_format return_tokens_as_token_ids safety_identifier samplers seed service_tier skip_special_tokens
+    spaces_between_special_tokens stop store stream_options structured_outputs temperature text timings_per_token tool_choice
     top_k top_logprobs top_p truncate_prompt_tokens truncation typical_p user verbosity web_search_options""".split()  # noqa: SIM905 - a table of words
 )
 _NAMES = _KNOWN_SCALARS | _RESPONSES.keys() | _OTHERS.keys() | {"model"}

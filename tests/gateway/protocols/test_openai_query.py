@@ -79,8 +79,8 @@ CHAT: dict[str, tuple[Any, list[tuple[str, PartRole, str]]]] = {
     "a plain bias": ({"messages": [], "logit_bias": {"50256": -100}}, []),
     "response format": (
         {"messages": [], "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"title": "t"}}}},
-        [("response_format/type", D, "json_schema"), ("response_format/json_schema/name", D, "n"),
-         ("response_format/json_schema/schema/title", D, "t")],
+        [("response_format/type", P, "json_schema"), ("response_format/json_schema/name", P, "n"),
+         ("response_format/json_schema/schema/title", P, "t")],
     ),
     "empty texts say nothing": ({"messages": [{"role": "user", "content": ""}]}, []),
 }  # fmt: skip
@@ -110,7 +110,7 @@ RESPONSES: dict[str, tuple[Any, list[tuple[str, PartRole, str]]]] = {
         {"input": [{"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "s"}]}]},
         [("input/0/id", P, "r"), ("input/0/summary/0/type", A, "summary_text"), ("input/0/summary/0/text", A, "s")],
     ),
-    "schema": ({"input": "x", "text": {"format": {"type": "text"}}}, [("input", U, "x"), ("text/format/type", D, "text")]),
+    "schema": ({"input": "x", "text": {"format": {"type": "text"}}}, [("input", U, "x"), ("text/format/type", P, "text")]),
 }  # fmt: skip
 ROWS = [
     *((f"chat: {name}", "chat/completions", *row) for name, row in CHAT.items()),
