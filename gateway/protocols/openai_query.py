@@ -152,7 +152,8 @@ _RESPONSES: dict[str, Reader] = _SHARED | {
     "input": text.items,
     "prompt": _elsewhere("a stored prompt"),
 }
-_OTHERS: dict[str, Reader] = _SHARED | {"input": text.prompt, "prompt": text.prompt}
+# llama.cpp embeds `content` where there is no `input`.
+_OTHERS: dict[str, Reader] = _SHARED | {"input": text.prompt, "prompt": text.prompt, "content": text.prompt}
 # Names that say nothing by themselves; the value of each is still looked at. Any other name is shown as text.
 _KNOWN_SCALARS = frozenset(
     """audio add_generation_prompt background best_of cache_prompt cache_salt continue_final_message

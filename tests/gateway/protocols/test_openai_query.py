@@ -154,6 +154,7 @@ def test_every_string_is_a_part(endpoint: str, body: Any, expected: list[tuple[s
         ("completions", {"prompt": {"prompt_string": "x"}}, "an object in prompt"),
         ("completions", {"prompt_embeds": "AAAA"}, "embeddings in prompt_embeds"),
         ("embeddings", {"input": [1, 2]}, "token ids in input"),
+        ("embeddings", {"content": [1, 2, "x"]}, "token ids in content"),
         ("responses", {"input": "x", "previous_response_id": "r"}, "an earlier response in previous_response_id"),
         ("responses", {"input": "x", "conversation": "c"}, "a stored conversation in conversation"),
         ("responses", {"prompt": {"id": "p"}}, "a stored prompt in prompt"),
