@@ -63,7 +63,7 @@ class Narrator:
         self._waits_at: dict[str, frozenset[str]] = {}  # of what is late: the targets where it has to be said
         self._awaits: dict[str, float] = {}  # a card on which to call is on its way: since when, by the loop's time
         self._due: set[str] = set()
-        self._unsaid: list[tuple[str, str]] = []  # taken on (hold, name), and not taken by the platform
+        self._unsaid: set[tuple[str, str]] = set()  # taken on (hold, name), and certainly not said
         self._wake = asyncio.Event()
 
     def soon(self, hold_id: str) -> None:
@@ -103,8 +103,11 @@ class Narrator:
         if not self._due:
             return
         try:
-            async with asyncio.timeout(STOP_S):
-                await self.tell(sorted(self._due))
+            try:
+                async with asyncio.timeout(STOP_S):
+                    await self.tell(sorted(self._due))
+            finally:
+                await self._unsay()  # for whoever looks at these holds next
         except (StoreUnavailable, TimeoutError) as error:
             _log.warning("replies for %d requests may be lost: %s", len(self._due), type(error).__name__)
 
@@ -207,6 +210,7 @@ class Narrator:
             saying.holds.add(hold.id)
             saying.calls.append(call)
             saying.taken.append((hold.id, name))
+            self._unsaid.add((hold.id, name))
         return True
 
     async def _take(self, hold: Hold, target: str, due: Sequence[Happening], saying: _Saying) -> None:
@@ -214,7 +218,9 @@ class Narrator:
         mine = await self._store.cards.say(hold.id, list(names))
         saying.lines += (each.text for name, each in names.items() if name in mine)
         saying.loud |= any(each.loud for name, each in names.items() if name in mine)
-        saying.taken += ((hold.id, name) for name in names if name in mine)
+        taken = [(hold.id, name) for name in names if name in mine]
+        saying.taken += taken
+        self._unsaid.update(taken)
         saying.holds.add(hold.id)
 
     async def _say_at(self, target: str, sayings: Sequence[tuple[Posted, _Saying]], closed: set[str]) -> set[str]:
@@ -224,9 +230,7 @@ class Narrator:
         """
         late: set[str] = set()
         for posted, saying in sayings:
-            if target in closed:
-                self._unsaid += saying.taken
-            elif await self._say(posted, saying, closed):
+            if target not in closed and await self._say(posted, saying, closed):
                 continue
             late |= saying.holds
             self._waits_at |= dict.fromkeys(saying.holds, frozenset({target}))
@@ -234,6 +238,7 @@ class Narrator:
 
     async def _say(self, posted: Posted, saying: _Saying, closed: set[str]) -> bool:
         """False when it was certainly not said; then it is `_unsay` that gives back what was taken on."""
+        self._unsaid.difference_update(saying.taken)  # whoever stops it from here on does not know what was said
         try:
             await self._drawer.channel.reply(posted, Reply(_summed(saying.lines), tuple(saying.calls), saying.loud))
         except ChannelUnavailable as error:
@@ -241,11 +246,11 @@ class Narrator:
             if error.retry_after_seconds is None:
                 _log.info("a reply may be lost: %s", error, extra={"target": saying.target})
                 return True
-            self._unsaid += saying.taken
+            self._unsaid.update(saying.taken)
             return False
         except StoreUnavailable:  # nobody knows where the card stands, or whom to call: nothing was sent
             closed.add(saying.target)
-            self._unsaid += saying.taken
+            self._unsaid.update(saying.taken)
             return False
         except ChannelRefused as error:
             _log.warning("no reply: %s", error, extra={"target": saying.target})
@@ -254,9 +259,9 @@ class Narrator:
     async def _unsay(self) -> None:
         """Give back what was taken on, and certainly not said."""
         while self._unsaid:
-            hold_id, name = self._unsaid[-1]
+            hold_id, name = next(iter(self._unsaid))
             await self._store.cards.unsay(hold_id, [name])
-            self._unsaid.pop()
+            self._unsaid.discard((hold_id, name))
 
     async def _cards(self, places: Mapping[str, CardPlace]) -> dict[str, tuple[Posted, CardPlace]]:
         """The channels' cards that show a hold, its own or shared ones; not the requester's message."""

@@ -411,6 +411,28 @@ async def test_a_stop_while_much_is_being_said_loses_nothing(
     assert len(board.replies) == len(holds)
 
 
+async def test_what_a_stop_has_no_time_for_is_left_to_another_bot(
+    store: Store, live: Live, clock: MovingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.threads.BATCH_S", 0.05)
+    monkeypatch.setattr("bot.threads.STOP_S", 0.05)
+    board = Board()
+    drawer = Drawer(store, live, board, clock=clock)
+    ids = [hold.id for hold in await told(store, drawer, clock, 3)]
+    narrator = Narrator(store, live, drawer, clock=clock)
+    board.gate = asyncio.Event()  # the platform answers nothing
+    speaking = Tasks()
+    speaking.start("narrator", narrator.run())
+    for hold_id in ids:
+        narrator.soon(hold_id)
+    await wait_until(lambda: board.busy == 1, "the first is about to be said")
+    await speaking.aclose()
+    board.gate = None
+    assert await Narrator(store, live, drawer, clock=clock).tell(ids) == set()
+    # The one that was on its way at the first stop, and at the last, may have been said.
+    assert len(board.replies) == len(ids) - 2
+
+
 async def test_what_another_bot_has_posted_meanwhile_is_found(
     store: Store, live: Live, start: Start, clock: MovingClock
 ) -> None:
