@@ -102,6 +102,10 @@ class ClientConnection(asyncio.Protocol):
         if len(self._ahead) > _AHEAD:
             self.stop_reading()
 
+    def eof_received(self) -> None:
+        """It sends nothing any more, and so has left. The loop would close the connection, too, but without a time limit."""
+        self.close(answered=True)
+
     # What requests and replies ask for
 
     def go_on(self) -> None:

@@ -228,14 +228,13 @@ async def test_a_client_that_does_not_read_is_dropped() -> None:
             await dropped.wait()
 
 
-@pytest.mark.parametrize("how", ["ended", "broken off", "kept"])
+@pytest.mark.parametrize("how", ["ended", "broken off", "kept", "half closed"])
 async def test_a_client_that_leaves_the_rest_unread_is_dropped(how: str) -> None:
     """The rest is less than what an answer waits for."""
 
-    begun = asyncio.Event()
+    answered = asyncio.Event()
 
     async def stuff(_request: Request, reply: Reply) -> None:
-        begun.set()
         reply.start(200, [])
         (connection,) = server._connections
         while connection.transport is not None and not connection.transport.get_write_buffer_size():
@@ -243,6 +242,7 @@ async def test_a_client_that_leaves_the_rest_unread_is_dropped(how: str) -> None
             await asyncio.sleep(0)
         if how != "broken off":
             await reply.end()
+        answered.set()
 
     server = await HttpServer.open("127.0.0.1", 0, stuff, write_timeout_s=0.3, idle_s=0.3)
     await server.start_accepting()
@@ -250,7 +250,9 @@ async def test_a_client_that_leaves_the_rest_unread_is_dropped(how: str) -> None
         async with raw_client(server.port) as client:
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
             await client.send(get("/", *(["Connection: close"] if how == "ended" else [])))
-            await begun.wait()
+            await answered.wait()
+            if how == "half closed":
+                client.writer.write_eof()
             await wait_until(lambda: not server._connections, "it was dropped")
             client.vanish()
     finally:
