@@ -11,6 +11,7 @@ same bytes, as long as what stands between is the inside of one JSON string; and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
@@ -20,6 +21,8 @@ T = TypeVar("T")
 
 EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 """A blank line, by the three line breaks that there are."""
+
+_COMMENTS = re.compile(rb"(?::[^\r\n]*\r?\n)*")  # belong to no event: with them a server only says that it is there
 
 Said = tuple[str, T | None]
 """The text that an event adds, and whatever else it says."""
@@ -43,8 +46,10 @@ _UNLIKE = _Alike(b"", b"", "")
 
 
 def size_of_whole_events(data: bytes) -> int:
-    """How many bytes of ``data`` are events that have come to their end."""
-    return max((at + len(end) for end in EVENT_ENDS if (at := data.rfind(end)) >= 0), default=0)
+    """How many bytes of ``data`` are events that have come to their end, and comments behind them."""
+    size = max((at + len(end) for end in EVENT_ENDS if (at := data.rfind(end)) >= 0), default=0)
+    comments = _COMMENTS.match(data, size)
+    return size if comments is None else comments.end()
 
 
 def read_events(raw: bytes, read: Callable[[bytes], Said[T]]) -> Iterator[Said[T]]:

@@ -266,8 +266,27 @@ async def test_the_sdk_sees_why_a_stream_breaks_in_the_middle_of_an_event(
     assert error.value.code == "unavailable"
 
 
+@pytest.mark.parametrize("sign", [b":\n", b": still thinking\r\n", b": one\n: two\n"])
+async def test_a_comment_goes_on_at_once(sign: bytes, world: World, model: Model) -> None:
+    """With it a model says that it is there: whoever hears nothing for long gives up."""
+    heard = asyncio.Event()
+
+    async def behave(received: Received) -> None:
+        received.writer.write(STREAM_HEAD + piece(sign))
+        await heard.wait()
+        received.writer.write(piece(chunk("one") + sign))
+        await received.writer.drain()
+
+    model.behave = behave
+    async with raw_client(world.port) as client, within(5):
+        await client.send(post(CHAT, world.key, STREAM))
+        await client.reader.readuntil(sign)
+        heard.set()
+        await client.reader.readuntil(chunk("one") + sign)
+
+
 ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
-EVENTS = [chunk("two").replace(b"two", "\u00fc".encode()), b": a\r\n\r\n", b"event: b\rdata: 1\r\r", chunk("[DONE]")]
+EVENTS = [chunk("two").replace(b"two", "\u00fc".encode()), b"id: a\r\n\r\n", b"event: b\rdata: 1\r\r", chunk("[DONE]")]
 
 
 @given(cuts=st.sets(st.integers(1, len(b"".join(EVENTS)) + 13)))
