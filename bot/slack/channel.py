@@ -18,7 +18,7 @@ from bot.slack.client import SlackClient, SlackRefused
 from bot.slack.digest import MOST_LINES
 from bot.slack.directory import People
 from bot.slack.dm import dm_blocks, dm_text
-from bot.slack.places import split
+from bot.slack.places import is_person, split
 from bot.slack.render import CARD_CHARACTERS, card_blocks, card_text
 from bot.slack.threads import Callers, reply_payload
 from holdpoint.errors import ChannelError, ChannelRefused, ChannelUnavailable
@@ -158,10 +158,13 @@ class SlackChannel:
             raise ChannelRefused(f"{target} has too many messages to look through")
 
     async def _channel_of(self, target: str) -> str:
-        """Slack's id of the channel, or of the bot's DM with the person."""
-        if not target.startswith(_DM):
-            return target.removeprefix(f"{KIND}:")
-        user_id = await self._people.id_of(target.removeprefix(_DM))
+        """Slack's id of the channel, or of the bot's DM with the person: it takes posts for a person's id, but tells nothing."""
+        if target.startswith(_DM):
+            user_id = await self._people.id_of(target.removeprefix(_DM))
+        else:
+            user_id = target.removeprefix(f"{KIND}:")
+            if not is_person(user_id):
+                return user_id
         if user_id is None:
             raise NobodyThere("Slack knows nobody with the requester's e-mail address")
         if user_id not in self._directs:

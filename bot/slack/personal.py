@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.directory import Directory
 from bot.slack import KIND
 from bot.slack.directory import People
-from bot.slack.places import local
+from bot.slack.places import is_person
 
 
 class SlackPersonal:
@@ -18,7 +18,7 @@ class SlackPersonal:
     async def whose(self, target: str) -> str:
         """See `bot.personal.Personal.whose`."""
         user_id = target.removeprefix(f"{KIND}:")
-        if local(user_id)[:1] not in ("U", "W"):
+        if not is_person(user_id):
             return ""
         return (await self._directory.by_platform(self._people, KIND, user_id)).principal
 

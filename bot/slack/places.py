@@ -33,6 +33,11 @@ def local(some_id: str) -> str:
     return split(some_id)[1]
 
 
+def is_person(some_id: str) -> bool:
+    """Whether it is a person's id, and not a channel's."""
+    return local(some_id)[:1] in ("U", "W")
+
+
 def without_place(arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Where a call goes, and its arguments as that workspace knows them.
 

@@ -9,7 +9,7 @@ import pytest
 
 from bot import slack as names
 from holdpoint.model import EventKind, Requester, Requirement, State
-from tests.bot.slack.conftest import MakeWorld, World
+from tests.bot.slack.conftest import POLICY, MakeWorld, World
 from tests.fakes.slack import Fault
 from tests.support.builders import make_decision
 from tests.support.redis_server import RedisServer
@@ -47,6 +47,17 @@ async def test_a_post_that_fails_once_is_there_once(http: World, fault: Fault) -
     await http.dm(hold)
     await http.slack.click(http.sam, await http.card(hold), names.APPROVE)
     await http.shows(await http.card(hold, http.second), "Approved by sam")
+
+
+async def test_a_persons_own_card_whose_answer_was_lost_is_there_once(http: World) -> None:
+    text = POLICY.replace('"slack:C0SECOND"', f'"slack:{http.sam.id}"')
+    await http.store.config.push_policy(text, expect=1, by="test")
+    http.slack.fault("chat.postMessage", Fault("reset", committed=True), times=3)  # the channel, Sam and the DM
+    hold = await http.hold()
+    await wait_until(lambda: _all_known(http, hold.id), "all copies are noted")
+    card = await http.dm(hold, http.sam)
+    await http.slack.click(http.sam, card, names.APPROVE)
+    await http.shows(card, "Approved by sam")
 
 
 async def test_a_flood_of_holds_is_posted_once_each_at_slacks_pace(http: World) -> None:
