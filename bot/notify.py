@@ -62,6 +62,7 @@ class Notifier:
         self._holder = holder
         self._clock = clock
         self._speaks = speaks
+        self._narrator = Narrator(store, live, drawer, clock=clock)
         self._lease = consumer_group(drawer.kind)
         self.leading = False
 
@@ -70,6 +71,8 @@ class Notifier:
         while True:
             if await self._renew():
                 await self._lead()
+            else:
+                await self._narrator.give_back()
             await asyncio.sleep(LOOK_S)
 
     async def _renew(self) -> bool:
@@ -85,7 +88,7 @@ class Notifier:
         """Work until the lease is lost. Jobs that are cut off in the middle are finished by whoever has it next."""
         tasks = Tasks()
         self._drawer.pressure.begin()
-        narrator = Narrator(self._store, self._live, self._drawer, clock=self._clock)
+        narrator = self._narrator
         worker = _Worker(self._store, self._drawer, narrator, group=self._lease, tasks=tasks)
         reconciler = Reconciler(self._store, self._live, self._drawer.channel, again=worker.again, clock=self._clock)
         worker.after_outage = reconciler.soon

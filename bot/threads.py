@@ -16,6 +16,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bot.copies import STOP_S
@@ -72,7 +73,10 @@ class Narrator:
         self._wake.set()
 
     async def run(self) -> None:
-        """Speak until cancelled. What a platform or Redis does not take now is said later."""
+        """Speak until cancelled. What a platform or Redis does not take now is said later, if need be by the next `run`."""
+        self._awaits.clear()
+        if self._due:
+            self._wake.set()
         try:
             await self._speak()
         except asyncio.CancelledError:
@@ -100,16 +104,20 @@ class Narrator:
 
     async def _say_the_rest(self) -> None:
         """What waited for its second, or for a quieter time, when the bot was told to stop: nobody else knows that it is due."""
-        if not self._due:
-            return
+        due, self._due = self._due, set()
         try:
-            try:
-                async with asyncio.timeout(STOP_S):
-                    await self.tell(sorted(self._due))
-            finally:
-                await self._unsay()  # for whoever looks at these holds next
+            async with asyncio.timeout(STOP_S):
+                late = await self.tell(sorted(due))
         except (StoreUnavailable, TimeoutError) as error:
-            _log.warning("replies for %d requests may be lost: %s", len(self._due), type(error).__name__)
+            _log.warning("replies for %d requests may be lost: %s", len(due), type(error).__name__)
+            late = due
+        self._due |= late
+        await self.give_back()
+
+    async def give_back(self) -> None:
+        """While nobody speaks here: leave what was taken on and not said to whoever does, as soon as Redis is there."""
+        with suppress(StoreUnavailable):
+            await self._unsay()
 
     async def be_silent(self) -> None:
         """For a platform without threads: a call is made once, wherever, so who cannot make it must not take it on."""

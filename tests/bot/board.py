@@ -34,6 +34,7 @@ class Board:
         self.values: dict[str, str] = {}  # what the buttons carry
         self.finds = 0
         self.gate: asyncio.Event | None = None  # before the effect
+        self.gates: dict[str, asyncio.Event] = {}  # the same for one target
         self.gate_after: asyncio.Event | None = None  # after it
         self.busy = 0
         self.most_busy = 0
@@ -105,6 +106,8 @@ class Board:
         try:
             if self.gate is not None:
                 await self.gate.wait()
+            if target in self.gates:
+                await self.gates[target].wait()
         finally:
             self.busy -= 1
         if self.fail[target]:

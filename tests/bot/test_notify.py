@@ -356,6 +356,35 @@ async def test_redis_may_be_away_for_a_while(redis_server: RedisServer, clock: M
     await store.aclose()
 
 
+async def test_what_was_not_said_when_redis_was_lost_is_said_when_it_is_back(
+    redis_server: RedisServer, clock: MovingClock, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.threads.BATCH_S", 0.05)
+    store = await Store.open(redis_server.url, clock=clock)
+    await store.config.push_policy(POLICY, expect=0, by="test")
+    live = Live(store, clock=clock)
+    await live.look()
+    board = Board()
+    notifier = Notifier(store, live, Drawer(store, live, board, clock=clock), holder="bot", clock=clock)
+    tasks.start("notifier", notifier.run())
+    hold = await held(store, ROBOT)
+    await acknowledged(store)
+    clock.forward(seconds=1)
+    thread = board.gates["thread of teams:rest"] = asyncio.Event()
+    board.fail["thread of teams:rest"] = [ChannelUnavailable("limited", retry_after_seconds=1)]
+    decision = replace(make_decision(hold), at_ms=clock())
+    await store.holds.decide(hold, decision, state=State.REJECTED, body=None)
+    await acknowledged(store)
+    await wait_until(lambda: board.busy == 1, "it is about to be said")
+    redis_server.kill()
+    thread.set()
+    await wait_until(lambda: not notifier.leading, "the bot notices")
+    redis_server.start()
+    await wait_until(lambda: board.replies, "it is said")
+    await tasks.aclose()
+    await store.aclose()
+
+
 async def told(
     store: Store, drawer: Drawer, clock: MovingClock, count: int, requester: Requester = ROBOT
 ) -> list[Hold]:  # fmt: skip
