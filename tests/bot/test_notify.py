@@ -504,12 +504,7 @@ async def test_what_waited_when_the_lease_was_lost_holds_up_nothing_later(
     await store.leases.release("cards:teams", holder="another bot")
     await wait_until(lambda: bot.leading, "it leads again")
     later = await held(store, ROBOT)
-
-    async def stands() -> bool:
-        place = await store.cards.get(later.id, "teams:rest")
-        return place is not None and bool(place.message)
-
-    await wait_until(stands, "a later one has its card")
+    await acknowledged(store)
     clock.forward(seconds=1)
     decision = replace(make_decision(later), at_ms=clock())
     await store.holds.decide(later, decision, state=State.APPROVED, body=None)
