@@ -131,9 +131,8 @@ class Forwarder:
         else:
             transfer.begin(answer)
         while not transfer.done:
-            ready = transfer.take(
-                await answer.read(), ended=answer.ended
-            )  # unnamed: nothing of it is kept while we wait
+            # The piece itself is kept by nobody: a client that does not read would keep it beside what is ready of it.
+            ready = transfer.take(await answer.read(), ended=answer.ended)
             if ready:
                 await self._write(transfer, ready)
 

@@ -95,9 +95,9 @@ class Transfer:
         is_open = self._is_events and not ended and not self._ending
         if is_open and not waiting and piece.endswith(EVENT_ENDS) and not exchange.protocol.is_last_piece(piece):
             return piece
-        waiting.append(piece)
         if is_open:
-            return self._whole_events()
+            return self._whole_events(piece)
+        waiting.append(piece)
         if ended:
             self.done = True
             self.last = piece if len(waiting) == 1 else b"".join(waiting)
@@ -135,17 +135,22 @@ class Transfer:
         whole = not error and self._size <= self._keep_bytes and self.job.held
         return outcome, StoredResponse(self._status, tuple(self._headers), raw) if whole else None
 
-    def _whole_events(self) -> bytes:
-        """Those that wait, unless one of them is the end. What has not come to its end waits on, up to a bound."""
-        data = b"".join(self._waiting)
-        size = size_of_whole_events(data)
-        if len(data) - size > _HELD_BACK:
-            size = len(data)
-        self._ending = self.exchange.protocol.is_last_piece(data[:size])
-        if self._ending:
-            size = 0
-        self._waiting = [data[size:]] if size < len(data) else []
-        return data[:size]
+    def _whole_events(self, piece: bytes) -> bytes:
+        """Those that end with ``piece``, unless one of them is the end. What has not come to its end waits on, up to a bound."""
+        waiting = self._waiting
+        size = size_of_whole_events(piece, before=b"".join(each[-2:] for each in waiting[-2:])[-2:])
+        unfinished = len(piece) - size if size else len(piece) + sum(map(len, waiting))
+        if unfinished > _HELD_BACK:
+            size = len(piece)
+        if not size:
+            waiting.append(piece)
+            return b""
+        # Copied once: of what is copied in a burst, the allocator keeps much for as long as a slow client is there.
+        ready = b"".join((*waiting, memoryview(piece)[:size]))
+        rest = [piece[size:]] if size < len(piece) else []
+        self._ending = self.exchange.protocol.is_last_piece(ready)
+        self._waiting = [ready, *rest] if self._ending else rest
+        return b"" if self._ending else ready
 
     def _go_beyond(self, piece: bytes) -> None:
         """Count in what is not kept any more."""

@@ -45,9 +45,14 @@ class _Alike(NamedTuple):
 _UNLIKE = _Alike(b"", b"", "")
 
 
-def size_of_whole_events(data: bytes) -> int:
-    """How many bytes of ``data`` are events that have come to their end, and comments behind them."""
-    size = max((at + len(end) for end in EVENT_ENDS if (at := data.rfind(end)) >= 0), default=0)
+def size_of_whole_events(data: bytes, *, before: bytes) -> int:
+    """How many bytes of ``data`` are events that have come to their end, and comments behind them.
+
+    ``before``: the last two bytes of an event that has begun earlier; empty when none has.
+    """
+    size = _end_of_last(data) or max(_end_of_last(before + data[:2]) - len(before), 0)
+    if before and not size:
+        return 0
     comments = _COMMENTS.match(data, size)
     return size if comments is None else comments.end()
 
@@ -82,6 +87,10 @@ def read_events(raw: bytes, read: Callable[[bytes], Said[T]]) -> Iterator[Said[T
             begin, end = len(before), -len(after)
     if row:
         yield from _of_row(alike, row, read)
+
+
+def _end_of_last(data: bytes) -> int:
+    return max((at + len(end) for end in EVENT_ENDS if (at := data.rfind(end)) >= 0), default=0)
 
 
 def _around(line: bytes, text: str) -> _Alike:
