@@ -4,8 +4,7 @@
 
     data_received ─▶ RequestReader (`reading`) ─▶ arrived ─▶ serve (awaited or called back) ─▶ kept, lingering or closed
 
-What arrives while a request is answered is kept unparsed, and the socket is not read beyond a bound. After what cannot be
-read the connection closes.
+What arrives while a request is answered is kept unparsed, up to a bound. After what cannot be read the connection closes.
 """
 
 from __future__ import annotations
@@ -53,9 +52,7 @@ class ClientConnection(asyncio.Protocol):
         self._current: HttpRequest | None = None
         self._reply: HttpReply | None = None  # of the current request
         self._task: asyncio.Future[None] | None = None  # what is awaited for it, if anything is
-        self._soon: asyncio.TimerHandle | None = (
-            None  # a request is served when its body is there, but not later than this
-        )
+        self._soon: asyncio.TimerHandle | None = None  # until then a request may wait for its body before it is served
         self._deaf = False  # the socket is not read
         self._ahead = bytearray()
         self._lingering: asyncio.TimerHandle | None = None
@@ -206,8 +203,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._current = item
         self._reply = self._server.reply(self, item)
-        rest = self._server.serve(item, self._reply)
-        if rest is not None:
+        if (rest := self._server.serve(item, self._reply)) is not None:
             self.wait_for(rest)
 
     def _finish(self, request: HttpRequest, reply: HttpReply) -> None:
