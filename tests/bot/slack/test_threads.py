@@ -204,7 +204,7 @@ async def test_an_escalation_waits_for_the_card_in_the_channel_of_who_joins(worl
 async def test_an_escalation_does_not_wait_for_ever_for_a_card_that_does_not_come(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.threads.PATIENCE_S", 1.0)
+    monkeypatch.setattr("bot.sayings.PATIENCE_S", 1.0)
     hold = await world.hold()
     card = await world.card(hold)
     await known(world, hold)
