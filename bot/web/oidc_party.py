@@ -1,9 +1,10 @@
-"""The relying party of OpenID Connect: sends people to their provider, takes them back, and asks about them again.
+"""The relying party of OpenID Connect: sends people to their provider, and takes them back.
 
 ::
 
-    begin ─▶ the provider ─▶ finish: state ─ code ─ id token ─ claims ─▶ who it is      … and while they are signed in
-                                                                          checked: refresh token ─ claims ─▶ still so?
+    begin ─▶ the provider ─▶ finish: state ─ code ─ id token ─ claims ─▶ who it is
+
+Whom the provider's tokens name, then and while they are signed in, is read in oidc_vouching.py.
 
 The steps of `finish`, after OpenID Connect Core 1.0 (3.1.2.5 to 3.1.3.8), RFC 9700 and RFC 9207:
 
@@ -22,45 +23,24 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from pydantic import SecretStr
-
-from bot.web.oidc_checks import (
-    Way,
-    authenticated_ms,
-    check_access_token,
-    check_nonce,
-    check_party,
-    person_of,
-    scope_of,
-    terms_of,
-    way_of,
-    with_query,
-)
+from bot.web.oidc_checks import Way, scope_of, way_of, with_query
+from bot.web.oidc_vouching import Vouching
 from bot.web.oidc_words import check_error, in_words, single
 from holdpoint.clock import Clock
-from holdpoint.errors import (
-    BadToken,
-    ConfigurationError,
-    GrantRefused,
-    ProviderUnavailable,
-    SignInFailed,
-)
+from holdpoint.errors import ConfigurationError, GrantRefused, ProviderUnavailable, SignInFailed
 from holdpoint.live import Live
 from holdpoint.settings import Settings, resolve_credential
 from holdpoint.store import Store
 from holdpoint.store.safe import Safe
-from holdpoint.store.sessions import LONGEST_MS, Session, SignedIn, Vouched
+from holdpoint.store.sessions import Session, SignedIn, Vouched
 from holdpoint.store.signing_in import Begun, digest
 from holdpoint.tasks import OnDeath
 from holdpoint.tokens.grants import Client, Grants, Tokens, new_verifier
-from holdpoint.tokens.identity import Identity, identity_of
 from holdpoint.tokens.providers import Endpoints, Providers
 
 CALLBACK_PATH = "/sign-in/oidc/callback"
-UNREFRESHED_MS = 3_600_000
-"""The longest session at a provider that cannot be asked again."""
 
 _log = logging.getLogger("bot.web.oidc")
 
@@ -94,6 +74,7 @@ class RelyingParty:
         self._safe = Safe(settings.secret_key) if settings.secret_key is not None else None
         self._providers = Providers(clock=clock, on_death=on_death)
         self._grants = Grants()
+        self.vouching = Vouching(self._providers, self._grants, self._safe, live, clock=clock)
         self._missing: set[str] = set()  # secrets that the log has named
 
     async def start(self) -> None:
@@ -172,54 +153,8 @@ class RelyingParty:
             raise SignInFailed("Another identity provider than the one that was asked has answered. Start again.")
         check_error(given, way)
         tokens = await self._exchange(way, endpoints, given.get("code", ""), begun)
-        person, identity = await self._person(way, tokens, begun)
-        return Vouchsafed(person, self._vouched(way, tokens, identity), begun.target)
-
-    async def read(self, way: Way, tokens: Tokens, *, nonce: str | None) -> tuple[Mapping[str, object], Identity]:
-        """The claims of the id token in ``tokens``, and whom they name. ``nonce`` is None where none was sent.
-
-        Raises:
-            BadToken: it does not count, or names nobody who could sign in.
-            ProviderUnavailable: nobody knows.
-        """
-        claims = await self._providers.claims(tokens.id_token, way.issuer, audiences={way.client.id})
-        if nonce is not None:
-            check_nonce(claims, nonce)
-        check_party(claims, way.client.id)
-        check_access_token(claims, tokens.id_token, tokens.access_token)
-        identity = identity_of(claims, way.issuer, self._live.snapshot.policy.groups)
-        if identity.owner is not None:
-            raise BadToken("of a program, and not of a person")
-        if not identity.subject:
-            raise BadToken("without a subject")
-        return claims, identity
-
-    async def refreshed(self, way: Way, vouched: Vouched) -> tuple[Tokens, Vouched]:
-        """What the provider gives for the refresh token of ``vouched``, which may be spent by that; and what to keep now.
-
-        Raises:
-            GrantRefused: nobody is vouched for any more.
-            ConfigurationError: the token was locked with another key.
-            ProviderUnavailable: nobody knows.
-        """
-        if self._safe is None:
-            raise ConfigurationError("HOLDPOINT_SECRET_KEY: not set")
-        token = self._safe.open(vouched.refresh).get_secret_value()
-        endpoints = await self._providers.endpoints(way.issuer.issuer)
-        tokens = await self._grants.by_refresh(endpoints, way.client, refresh_token=token)
-        return tokens, replace(vouched, refresh=self._safe.lock(SecretStr(tokens.refresh_token)))
-
-    async def named(self, way: Way, tokens: Tokens) -> tuple[Identity | None, Vouched]:
-        """Whom ``tokens`` (of `refreshed`) name, and what to keep. None: the provider only says that all is well.
-
-        Raises:
-            BadToken: nobody any more.
-            ProviderUnavailable: nobody knows.
-        """
-        if not tokens.id_token:
-            return None, self._vouched(way, tokens, None)
-        _, identity = await self.read(way, tokens, nonce=None)
-        return identity, self._vouched(way, tokens, identity)
+        person, identity = await self.vouching.person(way, tokens, begun)
+        return Vouchsafed(person, self.vouching.vouched(way, tokens, identity), begun.target)
 
     async def sign_out_url(self, session: Session) -> str:
         """Where the person can sign out at their provider, too; empty when it offers nothing (RP-Initiated Logout 1.0)."""
@@ -255,20 +190,3 @@ class RelyingParty:
             )
         except (GrantRefused, ProviderUnavailable) as error:
             raise in_words(error, way) from error
-
-    async def _person(self, way: Way, tokens: Tokens, begun: Begun) -> tuple[SignedIn, Identity]:
-        """Steps 5 to 8."""
-        try:
-            claims, identity = await self.read(way, tokens, nonce=begun.nonce)
-            auth_ms = authenticated_ms(claims, fresh_ms=begun.fresh_ms, acr=begun.acr, now_ms=self._clock())
-        except (BadToken, ProviderUnavailable) as error:
-            raise in_words(error, way) from error
-        return person_of(identity, auth_ms=auth_ms), identity
-
-    def _vouched(self, way: Way, tokens: Tokens, identity: Identity | None) -> Vouched:
-        now_ms, terms = self._clock(), terms_of(way.issuer, self._live.snapshot.policy.groups)
-        if self._safe is None or not tokens.refresh_token:
-            expires_ms = identity.expires_ms if identity is not None else now_ms
-            return Vouched(min(expires_ms, now_ms + UNREFRESHED_MS), way.id, terms)
-        refresh, hint = (self._safe.lock(SecretStr(token)) for token in (tokens.refresh_token, tokens.id_token))
-        return Vouched(now_ms + LONGEST_MS, way.id, terms, refresh, hint if tokens.id_token else "")

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from bot.directory import UnknownKey
 from bot.web.oidc_checks import Way, person_of, terms_of
-from bot.web.oidc_party import UNREFRESHED_MS, RelyingParty
+from bot.web.oidc_party import RelyingParty
+from bot.web.oidc_vouching import UNREFRESHED_MS
 from bot.web.saml_party import ServiceProvider
 from holdpoint.errors import BadToken, ConfigurationError, GrantRefused, ProviderUnavailable
 from holdpoint.live import Live
@@ -81,10 +82,10 @@ class Rechecks:
             return now  # somebody has just asked: the refresh token that we know was spent
         vouched = now.vouched or vouched
         try:
-            tokens, vouched = await self._party.refreshed(way, vouched)
+            tokens, vouched = await self._party.vouching.refreshed(way, vouched)
             # The token before may be spent: whatever becomes of the rest, the next question is asked with this one.
             await self._sessions.keep(cookie, replace(session, vouched=vouched))
-            identity, newer = await self._party.named(way, tokens)
+            identity, newer = await self._party.vouching.named(way, tokens)
         except ProviderUnavailable as error:
             _log.warning("a person cannot be asked about: %s", error, extra={"issuer": way.issuer.issuer})
             return None

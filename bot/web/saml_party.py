@@ -25,7 +25,8 @@ from pydantic import TypeAdapter
 from bot.directory import UnknownKey
 from bot.templates import render
 from bot.web.oidc_checks import person_of, with_query
-from bot.web.oidc_party import UNREFRESHED_MS, Vouchsafed
+from bot.web.oidc_party import Vouchsafed
+from bot.web.oidc_vouching import UNREFRESHED_MS
 from bot.web.oidc_words import TOO_MANY, UNACCEPTABLE
 from holdpoint.clock import Clock
 from holdpoint.errors import BadToken, MissingGroups, SignInFailed
