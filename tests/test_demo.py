@@ -232,6 +232,17 @@ def test_a_port_in_use_is_refused_in_one_line(offset: int, folder: Path) -> None
     assert (ended.code, ended.out, ended.err) == (2, "", said)
 
 
+@pytest.mark.parametrize("name", ["SOCKET", "TLS_CERT"])
+def test_a_setting_that_the_demo_cannot_follow_is_refused_in_one_line(name: str, folder: Path) -> None:
+    variable = f"HOLDPOINT_GATEWAY_{name}"
+    ended = Cli(folder, {variable: str(folder / "file")})(
+        "demo", "--port", "0", "--data", folder / "data", "--no-browser"
+    )
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"holdpoint: {variable}: ")
+    assert ended.err.count("\n") == 1
+
+
 class pair_of_ports:  # noqa: N801 - used as a function
     """Two listeners on neighbouring ports."""
 

@@ -38,6 +38,7 @@ from holdpoint.store import Store
 _HOST = "127.0.0.1"
 _STOP_WITHIN_S = 15.0
 _READY_WITHIN_S = 60.0
+_NOT_FOR_DEMOS = ("gateway_socket", "gateway_tls_cert", "proxy_protocol")
 _LOCAL_UPSTREAM = re.compile(r"http://127\.0\.0\.1:(\d{1,5})(?!\d)")
 
 
@@ -92,6 +93,10 @@ async def _run(settings: Settings, *, open_browser: bool) -> int:
 def _settings(port: int, data: Path) -> Settings:
     """The environment's settings, with everything that the demo brings itself on top."""
     named = settings_with_logs(data=data, gateway_port=port, bot_port=port + 1)
+    for name in _NOT_FOR_DEMOS:
+        if getattr(named, name):
+            why = "the demo's gateway speaks plain HTTP on a port of this machine; start it without this setting"
+            raise ConfigurationError(f"HOLDPOINT_{name.upper()}: {why}")
     own: dict[str, object] = {
         "redis_url": "",
         "data": data.absolute(),
