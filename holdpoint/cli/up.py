@@ -35,7 +35,7 @@ Run = Callable[[Settings], Coroutine[Any, Any, None]]
 """One process until SIGINT or SIGTERM, after which it drains and cleans up."""
 
 
-_workers = click.option("--workers", type=click.IntRange(1, 256), help="Gateway processes that share the address;.")
+_workers = click.option("--workers", type=click.IntRange(1, 256), help="Gateway processes that share the address.")
 _supervised = click.option("--supervised", is_flag=True, hidden=True, help="Stop when standard input closes.")
 
 
