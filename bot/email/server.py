@@ -58,6 +58,7 @@ def mail_server(settings: Settings) -> MailServer:
     try:
         url = urlsplit(settings.smtp_url.get_secret_value())
         port = url.port
+        (url.hostname or "").encode("idna")  # as whoever connects will; of a name with an empty part, a UnicodeError
     except ValueError:
         _wrong("is no URL")
     if url.scheme not in ("smtp", "smtps") or not url.hostname or not _HOST.fullmatch(url.hostname):

@@ -44,7 +44,7 @@ def test_what_a_url_means(
         "smtp://mail.test?starttls=never", "smtp://hunter2:hunter2@mail.test?starttls=never",
         "smtps://localhost?starttls=never", "smtp://hunter2@mail.test", "smtp://:hunter2@mail.test",
         "smtp://u:hunter2%0d%0aMAIL@mail.test", "smtp://u:hunter2%ff@mail.test", "smtp://[::1", "smtp://a b", "smtp://-x-",
-        "smtp://mail.test,other.test", "smtp://127.0.0.1.evil.test?starttls=never",
+        "smtp://mail.test,other.test", "smtp://mail..test", "smtp://127.0.0.1.evil.test?starttls=never",
     ],
 )  # fmt: skip
 def test_a_wrong_url_is_one_line_that_names_the_variable_and_not_its_value(url: str) -> None:
