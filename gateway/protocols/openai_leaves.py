@@ -41,6 +41,11 @@ def check_names(value: dict[str, Any], known: frozenset[str]) -> None:
             raise Refusal(RefusalCode.UNINSPECTABLE, reason, status=400, param=folded)
 
 
+def escaped(key: str) -> str:
+    """``key`` as a step of a path."""
+    return key.replace("~", "~0").replace("/", "~1") if "~" in key or "/" in key else key
+
+
 class Found:
     """What was found in one body so far."""
 

@@ -2,7 +2,8 @@
 
 ::
 
-    messages, input, instructions, prompt   text by who speaks it            (openai_text)
+    messages, prompt                        text by who speaks it            (openai_text, openai_content)
+    input, instructions                     items of the Responses API       (openai_items)
     tools, functions                        names, definitions               (openai_tools)
     everything else, known or not           parameters: strings and keys     (openai_leaves)
 
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.protocols import openai_text as text
+from gateway.protocols.openai_items import instructions, items
 from gateway.protocols.openai_leaves import Found, check_names, wrong_type
 from gateway.protocols.openai_tools import definitions
 from holdpoint import canonical
@@ -145,11 +147,11 @@ _SHARED: dict[str, Reader] = {
     "prompt_embeds": _elsewhere("embeddings"),
     "chat_template": _elsewhere(_OWN_TEMPLATE),
     "chat_template_kwargs": _template_arguments,
-    "instructions": text.instructions,
+    "instructions": instructions,
     "suffix": text.suffix,
 }
 _RESPONSES: dict[str, Reader] = _SHARED | {
-    "input": text.items,
+    "input": items,
     "prompt": _elsewhere("a stored prompt"),
 }
 # llama.cpp embeds `content` where there is no `input`.

@@ -32,6 +32,10 @@ CHAT: dict[str, tuple[Any, list[tuple[str, PartRole, str]]]] = {
         [("messages/0/content", S, "system"), ("messages/1/content", S, "developer"), ("messages/2/content", U, "user"),
          ("messages/3/content", A, "assistant"), ("messages/4/content", T, "tool"), ("messages/5/content", T, "function")],
     ),
+    "a role in other letters is text, and the role that Ollama takes it for": (
+        {"messages": [{"role": "System", "content": "x"}]},
+        [("messages/0/role", P, "System"), ("messages/0/content", S, "x")],
+    ),
     "an unknown role is text": (
         {"messages": [{"role": "pirate", "content": "x"}]},
         [("messages/0/role", P, "pirate"), ("messages/0/content", U, "x")],
