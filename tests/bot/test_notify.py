@@ -462,10 +462,8 @@ async def test_what_a_stop_has_no_time_for_is_left_to_another_bot(
     assert len(board.replies) == len(ids) - 2
 
 
-async def test_what_another_bot_has_posted_meanwhile_is_found(
-    store: Store, live: Live, start: Start, clock: MovingClock
-) -> None:
-    board = Board()
+async def another_leads_while_a_card_waits(store: Store, board: Board, start: Start) -> tuple[Notifier, Hold]:
+    """The platform takes no card at the moment, and the bot that was told so has lost the lease."""
     bot = await start(board)
     await wait_until(lambda: bot.leading, "it leads")
     board.fail["teams:rest"] = [ChannelUnavailable("limited", retry_after_seconds=60)]
@@ -473,6 +471,14 @@ async def test_what_another_bot_has_posted_meanwhile_is_found(
     await wait_until(lambda: not board.fail["teams:rest"], "the card waits for the platform")
     await store._client.command("SET", keys.lease("cards:teams"), "another bot", "PX", 60_000)
     await wait_until(lambda: not bot.leading, "another one leads")
+    return bot, hold
+
+
+async def test_what_another_bot_has_posted_meanwhile_is_found(
+    store: Store, live: Live, start: Start, clock: MovingClock
+) -> None:
+    board = Board()
+    _, hold = await another_leads_while_a_card_waits(store, board, start)
     clock.forward(seconds=SETTLED_AFTER_MS / 1000)
     board.fail_after["teams:rest"] = [ChannelUnavailable("reset")]
     with pytest.raises(ChannelUnavailable):  # and dies before it has noted where the card stands
@@ -486,13 +492,7 @@ async def test_what_waited_when_the_lease_was_lost_holds_up_nothing_later(
     store: Store, live: Live, start: Start, clock: MovingClock
 ) -> None:
     board = Board()
-    bot = await start(board)
-    await wait_until(lambda: bot.leading, "it leads")
-    board.fail["teams:rest"] = [ChannelUnavailable("limited", retry_after_seconds=60)]
-    hold = await held(store, ROBOT)
-    await wait_until(lambda: not board.fail["teams:rest"], "the card waits for the platform")
-    await store._client.command("SET", keys.lease("cards:teams"), "another bot", "PX", 60_000)
-    await wait_until(lambda: not bot.leading, "another one leads")
+    bot, hold = await another_leads_while_a_card_waits(store, board, start)
     other = Drawer(store, live, board, clock=clock)
     clock.forward(seconds=SETTLED_AFTER_MS / 1000)
     await other.draw(hold.id)

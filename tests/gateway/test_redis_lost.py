@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import redis.asyncio
 
-from holdpoint.model import State
+from holdpoint.model import Hold, State
 from holdpoint.store import keys
 from tests.gateway.model import Model, Received, http
 from tests.gateway.world import CLEAN, RISKY, World, running_world
@@ -299,17 +300,23 @@ async def test_a_client_that_is_back_before_its_leave_is_written_is_still_waited
         assert answer.status == 200
 
 
+async def one_that_waits_and_one_on_its_way(relay: Relay, world: World, **headers: str) -> tuple[Any, Hold, Any]:
+    """A request (with ``headers``) and its hold; and the same again, whose return is on its way to Redis."""
+    key = {"Idempotency-Key": "k"}
+    asking = asyncio.ensure_future(world.chat(RISKY, headers={**key, **headers}).__aenter__())
+    (hold,) = await world.held()
+    relay.hold_up("attach")
+    again = asyncio.ensure_future(world.chat(RISKY, headers=key).__aenter__())
+    await relay.arrived.wait()
+    return asking, hold, again
+
+
 @pytest.mark.promise(3)
 async def test_a_client_that_comes_back_as_it_leaves_is_still_waited_for(
     relay: Relay, beyond: World, model: Model
 ) -> None:
     """The leave is written behind the return, before the gateway has heard that it is back."""
-    key = {"Idempotency-Key": "k"}
-    asking = asyncio.ensure_future(beyond.chat(RISKY, headers=key).__aenter__())
-    (hold,) = await beyond.held()
-    relay.hold_up("attach")
-    again = asyncio.ensure_future(beyond.chat(RISKY, headers=key).__aenter__())
-    await relay.arrived.wait()
+    asking, hold, again = await one_that_waits_and_one_on_its_way(relay, beyond)
     asking.cancel()
     await wait_until(lambda: settles("a leave"), "it leaves")
     await beyond.store.ping()
@@ -331,12 +338,7 @@ async def test_a_client_that_comes_back_as_another_is_told_to_come_back_later_he
     relay: Relay, beyond: World
 ) -> None:
     """Both have the same Idempotency-Key; the time of one is up while the return of the other is on its way."""
-    key = {"Idempotency-Key": "k"}
-    asking = asyncio.ensure_future(beyond.chat(RISKY, headers={**key, "Prefer": "wait=1"}).__aenter__())
-    (hold,) = await beyond.held()
-    relay.hold_up("attach")
-    again = asyncio.ensure_future(beyond.chat(RISKY, headers=key).__aenter__())
-    await relay.arrived.wait()
+    asking, hold, again = await one_that_waits_and_one_on_its_way(relay, beyond, Prefer="wait=1")
     await wait_until(lambda: waiting(beyond, 0), "the time of the first one is up")
     relay.let_go()
     async with await asking as answer:
@@ -348,12 +350,7 @@ async def test_a_client_that_comes_back_as_another_is_told_to_come_back_later_he
 
 async def test_a_decision_that_comes_while_a_hold_is_taken_back_is_heard(relay: Relay, beyond: World) -> None:
     """The leave is written behind the return, and the decision before the return is written anew: it wakes nobody."""
-    key = {"Idempotency-Key": "k"}
-    asking = asyncio.ensure_future(beyond.chat(RISKY, headers=key).__aenter__())
-    (hold,) = await beyond.held()
-    relay.hold_up("attach")
-    again = asyncio.ensure_future(beyond.chat(RISKY, headers=key).__aenter__())
-    await relay.arrived.wait()
+    asking, hold, again = await one_that_waits_and_one_on_its_way(relay, beyond)
     asking.cancel()
     await wait_until(lambda: settles("a leave"), "it leaves")
     await beyond.store.ping()
@@ -448,10 +445,7 @@ async def test_who_was_told_to_send_it_again_comes_back_to_what_was_held_unheard
             relay.hold_up(script)
     again = asyncio.ensure_future(beyond.chat(RISKY).__aenter__())
 
-    async def waits() -> bool:
-        return b"holdpoint_waiting_requests 1.0" in beyond.gateway.metrics.render()
-
-    await wait_until(waits, "it waits")
+    await wait_until(lambda: waiting(beyond, 1), "it waits")
     assert await beyond.store.holds.get_many([hold.id]) == await beyond.held()
     await beyond.approve(await beyond.store.holds.get(hold.id))
     async with within(5), await again as answer:
