@@ -48,6 +48,7 @@ def main() -> int:
     while not serving.take():
         time.sleep(0.01)  # others only look whether it is taken, for a moment
     command = [binary, "-"]
+    Path("run/redis.log").write_bytes(b"")
     while True:
         started = time.monotonic()
         server = _start(command, fsync, socket_path, server_lock)
@@ -70,7 +71,7 @@ def _watch(server: subprocess.Popen[bytes], users: Lock, stop: threading.Event) 
 
 
 def _start(command: list[str], fsync: str, socket_path: str, lock: Lock) -> subprocess.Popen[bytes]:
-    with Path("run/redis.log").open("wb") as log:
+    with Path("run/redis.log").open("ab") as log:  # behind what the server before has said: why it died
         server = subprocess.Popen(  # noqa: S603 - the binary that `embedded.find_server` chose
             command, stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=(lock.fileno,)
         )

@@ -204,6 +204,8 @@ async def test_a_server_that_dies_is_started_again_with_its_data(data: Path) -> 
             return False
 
         await wait_until(is_back, "the server is back")
+        said = (data / "run" / "redis.log").read_text()
+        assert f"{server['process_id']}:M" in said, "what the one that died has said is still there"
 
 
 def test_a_path_too_long_for_a_socket_gets_a_private_folder_elsewhere(tmp_path: Path) -> None:
