@@ -143,9 +143,8 @@ class _Worker:
         self._jobs: dict[str, _Job] = {}
         self._known: set[str] = set()  # sources of the events in jobs
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
-        self._again = asyncio.Semaphore(
-            MOST_AT_ONCE
-        )  # for what has failed: a place that takes its time holds up no other
+        # For what has failed: a place that takes its time holds up no other.
+        self._again = asyncio.Semaphore(MOST_AT_ONCE)
         self._room = asyncio.Event()
 
     async def read(self) -> None:

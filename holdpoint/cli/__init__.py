@@ -1,8 +1,8 @@
 """The commands. One file per group, loaded when it is used; this file is the table of them and the exit codes.
 
 Exit codes: 0 well, 1 the answer is no (`Refused`, and what the store or the ledger refuses), 2 usage or configuration;
-130 and 141, as shells say it, for Ctrl-C and for output that nobody reads any more. Errors are one line on stderr. This package is the composition root: the only part of `holdpoint` that may import
-`gateway` and `bot`, to start them.
+130 and 141, as shells say it, for Ctrl-C and for output that nobody reads any more. Errors are one line on stderr.
+This package is the composition root: the only part of `holdpoint` that may import `gateway` and `bot`, to start them.
 """
 
 from __future__ import annotations

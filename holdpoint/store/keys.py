@@ -51,9 +51,8 @@ LIMITED = _TAG + "limited"  # zset: budget (JSON) by the time (ms) at which it w
 
 # Cards. No TTL.
 QUIET = _TAG + "quiet"  # hash: principal to how much of their own requests they want to hear of
-FAILING = (
-    _TAG + "failing"
-)  # hash: target that refuses cards to JSON (text, at_ms). Leaves with the next success, or retention after the last refusal
+# An entry leaves with the next success, or a retention time after the last refusal.
+FAILING = _TAG + "failing"  # hash: target that refuses cards to JSON (text, at_ms)
 DIGESTS = _TAG + "digests"  # hash: target to the bundle that takes in holds there while it is pressed
 
 
